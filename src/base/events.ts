@@ -1,0 +1,39 @@
+import type { ErrorCode } from './errors.ts';
+
+export type ArtefactKind = 'info' | 'mod' | 'zip';
+
+/** How a request was answered from the hub's point of view. */
+export type CacheOutcome = 'hit' | 'stale' | 'miss' | 'negative';
+
+/**
+ * Everything an operator can see, each as one call that writes its log line (where there is one) and bumps its counter.
+ * Labels take few values: never a module path. `server/telemetry.ts` is the real one; `silentEvents` is for tests.
+ */
+export interface Events {
+  /** One answer from an upstream or a database's transport; `upstream` is the configured name, `seconds` to the first byte. */
+  upstreamAnswered(e: { upstream: string; outcome: 'found' | 'absent' | 'refused' | 'fault' | 'canceled'; seconds: number; detail?: string }): void;
+  upstreamBytes(e: { upstream: string; sizeBytes: number }): void;
+  breakerMoved(e: { upstream: string; state: 'closed' | 'open' | 'half-open'; reason: string }): void;
+  filled(e: { kind: ArtefactKind; outcome: 'stored' | ErrorCode; seconds: number; sizeBytes: number; module: string; version: string; origin: string }): void;
+  cached(e: { kind: ArtefactKind | 'list' | 'latest' | 'query' | 'lookup' | 'tile'; outcome: CacheOutcome }): void;
+  /** Bytes, a record or a log that do not verify. Always an error line: somebody lies or something is broken. */
+  verificationFailed(e: { reason: ErrorCode; subject: string; detail: string }): void;
+  headAdvanced(e: { database: string; treeSize: number }): void;
+  /** A stored file differed from what was sealed and was set aside. */
+  fileSetAside(e: { key: string; reason: string }): void;
+  storageDegraded(e: { reason: string }): void;
+}
+
+const ignore = (): void => {};
+
+export const silentEvents: Events = {
+  upstreamAnswered: ignore,
+  upstreamBytes: ignore,
+  breakerMoved: ignore,
+  filled: ignore,
+  cached: ignore,
+  verificationFailed: ignore,
+  headAdvanced: ignore,
+  fileSetAside: ignore,
+  storageDegraded: ignore,
+};

@@ -1,0 +1,29 @@
+import type { ProxyRequest } from '../protocol/proxy-request.ts';
+import type { IndexEntry } from '../meta/metadata.ts';
+import type { UpstreamState } from '../origin/module-origin.ts';
+import type { Served } from './served.ts';
+
+export interface AnswerOptions {
+  /** False for `/cached-only/…` and `Disable-Module-Fetch: true`: only what is stored. */
+  readonly fill: boolean;
+}
+
+/** The hub as the HTTP server sees it. */
+export interface Station {
+  /** Answers a parsed GOPROXY or checksum-database request. @throws {HubError} with the code that `server/status.ts` maps */
+  answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served>;
+  index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
+  readiness(): Promise<Readiness>;
+}
+
+/** `ready` is false only when the store is not readable or metadata not reachable; everything else is reported by name and degrades. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly store: { readonly readable: boolean; readonly writable: boolean; readonly freeBytes: number | undefined; readonly reason?: string };
+  readonly metadata: { readonly reachable: boolean; readonly reason?: string };
+  readonly upstreams: readonly UpstreamState[];
+  readonly databases: readonly { readonly name: string; readonly treeSize: number | undefined; readonly frozen: string | undefined }[];
+  readonly verify: 'require' | 'off';
+  /** Human sentences, empty when all is well. */
+  readonly degraded: readonly string[];
+}

@@ -1,0 +1,124 @@
+import type { BlobKey } from '../base/blob-key.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import type { ArtefactKind } from '../base/events.ts';
+
+/** How a stored file was proved, or that it was not (`verify: off`; `.info` files, which no database covers). */
+export type Proof =
+  | { readonly kind: 'checksum-database'; readonly database: string; readonly treeSize: number; readonly recordId: number; readonly provedAtMs: number }
+  | { readonly kind: 'none' };
+
+/** One stored artefact: what it is, what its bytes are, where they came from and what proves them. */
+export interface FileRow {
+  readonly key: BlobKey;
+  readonly kind: ArtefactKind;
+  /** Module path and version as people write them (not escaped). */
+  readonly module: string;
+  readonly version: string;
+  readonly sizeBytes: number;
+  /** 64 lower-case hex digits. */
+  readonly sha256: string;
+  readonly fingerprint: string;
+  /** `h1:…` of the zip, or of the go.mod for kind `mod`; undefined for `.info`. */
+  readonly h1: string | undefined;
+  /** Which upstream served it, without credentials. */
+  readonly origin: string;
+  readonly proof: Proof;
+  /** Milliseconds since the epoch. */
+  readonly storedAtMs: number;
+}
+
+/** An answer that changes: a list, `@latest`, a query's result. Kept so that it can be served stale when every upstream is down. */
+export interface AnswerRow {
+  /** e.g. `rsc.io/quote/@v/list`, escaped as in the URL. */
+  readonly name: string;
+  readonly outcome: 'found' | 'absent';
+  readonly body: string;
+  readonly origin: string;
+  /** Wall clock, milliseconds since the epoch, of the last confirmation by an upstream. */
+  readonly fetchedAtMs: number;
+}
+
+/** The newest tree of a checksum database that was verified, as it was signed. */
+export interface HeadRow {
+  readonly database: string;
+  readonly treeSize: number;
+  /** Base64 of the 32-byte root. */
+  readonly root: string;
+  /** The whole signed note. */
+  readonly note: string;
+}
+
+/** Two signed notes that contradict each other, kept until an operator decides. */
+export interface ForkEvidence {
+  readonly database: string;
+  readonly keptNote: string;
+  readonly contradictingNote: string;
+  readonly detail: string;
+  readonly seenAtMs: number;
+}
+
+/** Why a fill that another process ran did not succeed, so that those who waited get the same answer. */
+export interface FillFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export type LeaseAttempt =
+  | { readonly kind: 'acquired' }
+  /** Somebody alive holds it: ask again soon. */
+  | { readonly kind: 'held' }
+  /** It ended in a failure a moment ago. */
+  | { readonly kind: 'failed'; readonly failure: FillFailure };
+
+export interface IndexEntry {
+  readonly module: string;
+  readonly version: string;
+  /** Microseconds since the epoch, strictly growing over the feed. */
+  readonly storedAtUs: number;
+}
+
+/**
+ * Facts shared by every worker and replica. Writes are durable when they resolve, except leases and usage, which only need to outlive a process.
+ * @throws {HubError} storage-full or storage-fault from every method when the database fails
+ */
+export interface Metadata extends AsyncDisposable {
+  file(key: BlobKey): Promise<FileRow | undefined>;
+  /** Adds or replaces the row; the first `mod` or `zip` of a version enters it into the index feed, once and for ever. Concurrent calls share a transaction. */
+  recordFile(row: FileRow): Promise<void>;
+  /** The file was found unchanged by digest after somebody touched it. */
+  recordFingerprint(key: BlobKey, fingerprint: string): Promise<void>;
+  forgetFile(key: BlobKey): Promise<void>;
+  /** Rows in key order after a key (exclusive), for the scrubber. */
+  filesAfter(key: BlobKey | undefined, limit: number): Promise<readonly FileRow[]>;
+  /** Stored versions of one module that have a `zip`, in no particular order. */
+  storedVersions(module: string): Promise<readonly string[]>;
+  totals(): Promise<{ readonly files: number; readonly sizeBytes: number; readonly versions: number }>;
+
+  /** Adds to the count of uses and moves `last used` forward. */
+  recordUses(uses: readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[]): Promise<void>;
+  /** Files whose last use (or storing) is before the cutoff, oldest first. */
+  filesUnusedSince(cutoffMs: number, limit: number): Promise<readonly (FileRow & { readonly lastUsedAtMs: number })[]>;
+
+  answer(name: string): Promise<AnswerRow | undefined>;
+  recordAnswer(row: AnswerRow): Promise<void>;
+
+  head(database: string): Promise<HeadRow | undefined>;
+  /** Compare-and-swap: succeeds only while the kept head still has `expectedTreeSize` (undefined: there is none). Never moves back. Durable. */
+  advanceHead(next: HeadRow, expectedTreeSize: number | undefined): Promise<boolean>;
+  /** Keeps the evidence; from now on `fork` answers it and nothing of this database is believed. The first evidence stays. */
+  recordFork(evidence: ForkEvidence): Promise<void>;
+  fork(database: string): Promise<ForkEvidence | undefined>;
+  /** An operator decided: the evidence is removed and, if `forgetHead`, so is the head. */
+  clearFork(database: string, options: { forgetHead: boolean }): Promise<void>;
+
+  /** One holder a key among all living processes; a dead owner's lease is void at once. */
+  acquireLease(key: string): Promise<LeaseAttempt>;
+  /** A failure is remembered for `failureTtlMs`, so that the herd that waited fails together instead of one after another. */
+  releaseLease(key: string, failure?: FillFailure & { readonly failureTtlMs: number }): Promise<void>;
+
+  /** Entries stored at or after `sinceUs`, oldest first. */
+  indexSince(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
+
+  setting(name: string): Promise<string | undefined>;
+  recordSetting(name: string, value: string): Promise<void>;
+}

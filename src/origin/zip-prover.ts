@@ -1,0 +1,18 @@
+/** What was found in a module zip that keeps every rule of golang.org/x/mod/zip. */
+export interface ProvedZip {
+  /** `h1:` and the base64 of the directory hash. */
+  readonly h1: string;
+  /** SHA-256 of the zip file itself, 64 lower-case hex digits. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly entries: number;
+}
+
+/** Checks zips off the event loop, in worker threads that start when needed and end when idle. */
+export interface ZipProver extends AsyncDisposable {
+  /**
+   * Reads the zip at `localPath` whole, checks names, sizes and structure against the rules for `module@version`, and hashes it.
+   * @throws {HubError} zip-invalid with the rule that was broken; storage-fault when the file cannot be read; the signal's reason
+   */
+  prove(zip: { localPath: string; module: string; version: string }, signal: AbortSignal): Promise<ProvedZip>;
+}
