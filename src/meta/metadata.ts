@@ -4,7 +4,13 @@ import type { ArtefactKind } from '../base/events.ts';
 
 /** How a stored file was proved, or that it was not (`verify: off`; `.info` files, which no database covers). */
 export type Proof =
-  | { readonly kind: 'checksum-database'; readonly database: string; readonly treeSize: number; readonly recordId: number; readonly provedAtMs: number }
+  | {
+      readonly kind: 'checksum-database';
+      readonly database: string;
+      readonly treeSize: number;
+      readonly recordId: number;
+      readonly provedAtMs: number;
+    }
   | { readonly kind: 'none' };
 
 /** One stored artefact: what it is, what its bytes are, where they came from and what proves them. */
@@ -103,7 +109,7 @@ export interface Metadata extends AsyncDisposable {
   recordAnswer(row: AnswerRow): Promise<void>;
 
   head(database: string): Promise<HeadRow | undefined>;
-  /** Compare-and-swap: succeeds only while the kept head still has `expectedTreeSize` (undefined: there is none). Never moves back. Durable. */
+  /** Compare-and-swap: succeeds only while the kept head still has `expectedTreeSize` (undefined: there is none). Never moves back. Durable. @throws {HubError} log-forked as well, while a fork is kept */
   advanceHead(next: HeadRow, expectedTreeSize: number | undefined): Promise<boolean>;
   /** Keeps the evidence; from now on `fork` answers it and nothing of this database is believed. The first evidence stays. */
   recordFork(evidence: ForkEvidence): Promise<void>;

@@ -6,7 +6,11 @@ export interface ChecksumRelay {
   /** The body of a lookup: record id, text, blank line, and the note of a head in which it was proved. Undefined: no such record (404). */
   lookup(module: string, version: string, options: { cachedOnly: boolean }, signal: AbortSignal): Promise<string | undefined>;
   /** Bytes of a tile, verified up to the signed root; undefined when it lies beyond the tree (404). */
-  tile(tile: { readonly level: number | 'data'; readonly index: number; readonly width: number }, options: { cachedOnly: boolean }, signal: AbortSignal): Promise<Buffer | undefined>;
+  tile(
+    tile: { readonly level: number | 'data'; readonly index: number; readonly width: number },
+    options: { cachedOnly: boolean },
+    signal: AbortSignal,
+  ): Promise<Buffer | undefined>;
   /** For readyz: the head kept, and whether the database is frozen by a fork. */
   state(): Promise<{ readonly treeSize: number | undefined; readonly frozen: string | undefined }>;
 }

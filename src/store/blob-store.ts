@@ -12,6 +12,8 @@ export interface SealedBlob {
 export interface OpenBlob extends AsyncDisposable {
   readonly sizeBytes: number;
   readonly fingerprint: string;
+  /** A local file with these bytes, for readers in another thread; undefined when the store is not on this machine. */
+  readonly localPath: string | undefined;
   /** Reads up to `length` bytes at `position` into the start of `buffer`; answers how many were read, 0 only at the end. */
   read(buffer: Uint8Array, length: number, position: number): Promise<number>;
 }
@@ -54,5 +56,10 @@ export interface BlobStore extends AsyncDisposable {
   /** Removes half-written files that no living process of this hub owns. Answers how many. */
   sweep(): Promise<number>;
   /** Free space and whether a write succeeds right now, for readyz and for degraded mode. */
-  health(): Promise<{ readonly readable: boolean; readonly writable: boolean; readonly freeBytes: number | undefined; readonly reason?: string }>;
+  health(): Promise<{
+    readonly readable: boolean;
+    readonly writable: boolean;
+    readonly freeBytes: number | undefined;
+    readonly reason?: string;
+  }>;
 }

@@ -1,0 +1,63 @@
+// Runs the tests with node's own runner and closes with one line, `N passed, N failed`.
+//   node scripts/run-tests.mjs [PART …]    every *.test.ts below src, test and scripts, or those whose path contains a PART
+//   node scripts/run-tests.mjs --full      those below test/full, which need more than npm, git and Go
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative, sep } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
+
+const TEST_TIMEOUT_MS = 180_000;
+const FILE_TIMEOUT_MS = 600_000;
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const args = process.argv.slice(2);
+const full = args.includes('--full');
+const parts = args.filter((arg) => arg !== '--full');
+const files = findTests().filter((file) => parts.length === 0 || parts.some((part) => relative(root, file).includes(part)));
+
+if (files.length === 0) {
+  process.stdout.write(full ? 'test/full holds no tests yet: there is nothing more to run than npm test does\n' : 'no test file found\n');
+  close({ passed: 0, failed: 0, skipped: 0 }, full);
+} else {
+  await runFiles();
+}
+
+function findTests() {
+  const tops = full ? ['test/full'] : ['src', 'test', 'scripts'];
+  return tops
+    .map((top) => join(root, top))
+    .filter((top) => existsSync(top))
+    .flatMap((top) => readdirSync(top, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => full || !file.startsWith(join(root, 'test', 'full') + sep))
+    .filter((file) => !file.includes(`${sep}testdata${sep}`) && !file.includes(`${sep}node_modules${sep}`))
+    .sort();
+}
+
+async function runFiles() {
+  const stream = run({
+    files,
+    cwd: root,
+    concurrency: Math.min(availableParallelism(), 4),
+    timeout: FILE_TIMEOUT_MS,
+    execArgv: [`--test-timeout=${TEST_TIMEOUT_MS}`],
+  });
+  let counts;
+  stream.on('test:summary', (summary) => {
+    // One a file, and the last, without a file, for all.
+    if (summary.file === undefined) counts = summary.counts;
+  });
+  stream.compose(new spec()).pipe(process.stdout, { end: false });
+  await new Promise((resolve) => stream.once('close', resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  if (counts === undefined) close({ passed: 0, failed: 1, skipped: 0 }, false);
+  else close({ passed: counts.passed, failed: counts.failed + counts.cancelled, skipped: counts.skipped }, false);
+}
+
+function close({ passed, failed, skipped }, zeroIsFine) {
+  process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+  process.exitCode = failed > 0 || (passed === 0 && !zeroIsFine) ? 1 : 0;
+}

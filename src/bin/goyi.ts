@@ -1,0 +1,28 @@
+import { availableParallelism } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { runCli } from '../cli/main.ts';
+import { createBackends } from './backends.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+
+// The first signal asks to stop, a second one ends at once.
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(new Error(`stopped by ${signal}`));
+  });
+}
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  isTerminal: process.stderr.isTTY === true,
+  version,
+  cores: availableParallelism(),
+  backends: createBackends({ version, env: process.env }),
+  signal: stop.signal,
+});

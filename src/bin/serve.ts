@@ -1,0 +1,146 @@
+import { watch } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HubError, messageOf } from '../base/errors.ts';
+import { silentEvents } from '../base/events.ts';
+import { type Log, withoutCredentials } from '../base/log.ts';
+import type { ServeOptions } from '../cli/backends.ts';
+import type { HubConfig } from '../cli/config/hub-config.ts';
+import { holdDataDir } from '../meta/data-lock.ts';
+import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
+import { openFsStore } from '../store/fs-store.ts';
+import { resolveUpstreams } from './default-upstreams.ts';
+import { openProcessLog } from './process-log.ts';
+import type { ProbeResult } from './worker-messages.ts';
+import { WorkerFleet } from './worker-fleet.ts';
+
+const reloadSettleMs = 300;
+
+/** The primary: holds the data folder, prepares it, and keeps the workers running until `signal` fires. */
+export async function serve(config: HubConfig, options: ServeOptions & { version: string; env: NodeJS.ProcessEnv }, signal: AbortSignal): Promise<number> {
+  const log = openProcessLog(config.log, options.isTerminal);
+  await makeDataDir(config.dataDir);
+  await using _lock = await holdDataDir(config.dataDir);
+  for (const note of options.notes) log.warn(note);
+  const fleet = new WorkerFleet({ log, onProbed: (results) => logProbes(results, log) });
+  const { version, isTerminal } = options;
+  const begin = async (next: HubConfig): Promise<number> => fleet.begin({ config: next, upstreams: await prepare(next, options.env, log), version, isTerminal });
+  const port = await begin(config);
+  announce(config, port, log);
+  const reloader = new Reloader(config, options, log, begin);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  log.info('stopping');
+  await reloader[Symbol.asyncDispose]();
+  await fleet.stop(config.limits.drainMs);
+  log.info('stopped');
+  return 0;
+}
+
+async function makeDataDir(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true });
+  } catch (error) {
+    throw new HubError('storage-fault', `cannot make the data folder ${dataDir}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Migrates metadata, sweeps what a killed hub left half-written, and finds the upstreams; then gives the memory back to the workers. */
+async function prepare(config: HubConfig, env: NodeJS.ProcessEnv, log: Log): Promise<readonly string[]> {
+  await using store = await openFsStore({ root: config.dataDir, events: silentEvents, log });
+  const swept = await store.sweep();
+  if (swept > 0) log.info('half-written files of an ended process were removed', { files: swept });
+  await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log });
+  return await resolveUpstreams(config, { env, metadata, log });
+}
+
+function announce(config: HubConfig, port: number, log: Log): void {
+  const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host;
+  const address = `${config.tls === undefined ? 'http' : 'https'}://${host}:${port}`;
+  log.info('listening', { address, dataDir: config.dataDir, workers: config.workers, use: `GOPROXY=${config.publicUrl ?? address} go build` });
+  if (config.verify === 'off') log.warn('verification is off: nothing that is stored from now on is proved');
+}
+
+function logProbes(results: readonly ProbeResult[], log: Log): void {
+  for (const { name, ok, latencyMs, reason } of results) {
+    const upstream = withoutCredentials(name);
+    if (ok) log.info('upstream answers', { upstream, latencyMs: Math.round(latencyMs ?? 0) });
+    else log.warn('upstream does not answer', { upstream, reason });
+  }
+  if (results.length === 0) log.warn('there is no upstream: only what is stored is served');
+  else if (results.every(({ ok }) => !ok)) log.warn('no upstream answers: only what is stored is served until one does');
+}
+
+/** What needs another listening socket or another data folder stays until the next start. */
+const fixedAtStart = ['listen', 'dataDir'] as const satisfies readonly (keyof HubConfig)[];
+
+/** On SIGHUP or a changed file the configuration is read again and a new generation of workers takes over; a faulty file changes nothing. */
+class Reloader implements AsyncDisposable {
+  readonly #options: ServeOptions;
+  readonly #log: Log;
+  readonly #begin: (config: HubConfig) => Promise<number>;
+  readonly #onHangup = (): void => this.#soon();
+  readonly #watcher: ReturnType<typeof watch> | undefined;
+  #config: HubConfig;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(config: HubConfig, options: ServeOptions, log: Log, begin: (config: HubConfig) => Promise<number>) {
+    this.#config = config;
+    this.#options = options;
+    this.#log = log;
+    this.#begin = begin;
+    process.on('SIGHUP', this.#onHangup);
+    this.#watcher = options.configFile === undefined ? undefined : watchFile(options.configFile, () => this.#soon(), log);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    process.off('SIGHUP', this.#onHangup);
+    this.#watcher?.close();
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Editors write a file in several steps; the last one counts. */
+  #soon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#running = this.#running.then(() => this.#reload()).catch((error: unknown) => this.#log.error('the configuration could not be reloaded', { error: messageOf(error) }));
+    }, reloadSettleMs);
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#stopped) return;
+    const outcome = await this.#options.reload();
+    if (!outcome.ok) {
+      this.#log.error('the changed configuration has faults and is not used', { faults: this.#options.describe(outcome).join('; ') });
+      return;
+    }
+    const read = outcome.config;
+    const kept = fixedAtStart.filter((key) => JSON.stringify(read[key]) !== JSON.stringify(this.#config[key]));
+    const next: HubConfig = { ...read, listen: this.#config.listen, dataDir: this.#config.dataDir };
+    for (const key of kept) this.#log.warn('a changed key takes effect only at the next start', { key });
+    await this.#begin(next);
+    this.#config = next;
+    this.#log.info('the configuration was reloaded', { workers: next.workers });
+  }
+}
+
+/** The folder is watched, not the file: editors and orchestrators replace it by a rename. */
+function watchFile(file: string, onChange: () => void, log: Log): ReturnType<typeof watch> | undefined {
+  const slash = Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\'));
+  try {
+    const watcher = watch(file.slice(0, Math.max(slash, 1)), { persistent: false }, (_event, name) => {
+      if (name === null || name === file.slice(slash + 1) || name.startsWith('..')) onChange();
+    });
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch (error) {
+    log.warn('the configuration file cannot be watched; SIGHUP reloads it', { error: messageOf(error) });
+    return undefined;
+  }
+}

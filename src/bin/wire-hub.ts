@@ -1,0 +1,164 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { HubError, messageOf } from '../base/errors.ts';
+import type { Events } from '../base/events.ts';
+import { invariant } from '../base/invariant.ts';
+import type { Log } from '../base/log.ts';
+import type { Parsed } from '../base/parsed.ts';
+import type { HubConfig } from '../cli/config/hub-config.ts';
+import { BackgroundScrub } from '../hub/background-scrub.ts';
+import { createStation, type HubStation } from '../hub/create-station.ts';
+import type { Metadata } from '../meta/metadata.ts';
+import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
+import { createOutboundClient } from '../net/http-client.ts';
+import type { OutboundClient } from '../net/outbound-client.ts';
+import { parseProxyRules } from '../net/proxy-rules.ts';
+import { createChecksumDatabase } from '../origin/checksum-client.ts';
+import type { ChecksumDatabase } from '../origin/checksum-database.ts';
+import type { ChecksumRelay } from '../origin/checksum-relay.ts';
+import type { ChecksumTransport } from '../origin/checksum-transport.ts';
+import type { ZipProver } from '../origin/zip-prover.ts';
+import { createZipProver } from '../origin/zip-prover-pool.ts';
+import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
+import { createUrlTransport } from '../origin/upstream-transport.ts';
+import { createNamePolicy } from '../policy/name-policy.ts';
+import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
+import type { BlobStore } from '../store/blob-store.ts';
+import { openFsStore } from '../store/fs-store.ts';
+import type { ProbeResult } from './worker-messages.ts';
+
+/** Where a database with no address of its own is asked after every upstream. */
+const wellKnownMirrors: Readonly<Record<string, readonly string[]>> = { 'sum.golang.org': ['https://sum.golang.google.cn', 'https://sum.golang.org'] };
+
+/** Every part of one replica, wired. Disposing of it ends the parts in the right order. */
+export interface WiredHub extends AsyncDisposable {
+  readonly station: HubStation;
+  readonly store: BlobStore;
+  readonly metadata: Metadata;
+  readonly prover: ZipProver;
+  /** Names below `/sumdb/`. */
+  readonly databases: readonly string[];
+  /** The one that proves; undefined with `verify: off`. */
+  readonly proving: ChecksumDatabase | undefined;
+  probe(): Promise<readonly ProbeResult[]>;
+  watchQueues(watch: (queue: string, depth: () => number) => void): void;
+}
+
+export interface WiringParts {
+  readonly events: Events;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** @throws {HubError} config-invalid, storage-fault, storage-full */
+export async function wireHub(config: HubConfig, upstreamUrls: readonly string[], parts: WiringParts): Promise<WiredHub> {
+  const { events, log } = parts;
+  await using stack = new AsyncDisposableStack();
+  const entries = config.checksumDatabases.map((text) => checked(parseChecksumDatabaseEntry(text)));
+  const client = stack.use(await openClient(config, upstreamUrls, entries, parts.version));
+  const store = stack.use(await openFsStore({ root: config.dataDir, events, log }));
+  const metadata = stack.use(await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log }));
+  const upstreams = stack.use(openUpstreams(config, upstreamUrls, client, parts));
+  const prover = stack.use(createZipProver({ threadsMax: config.limits.proofThreads }));
+  const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
+  const proving = config.verify === 'off' ? undefined : databases[0];
+  const station = stack.use(
+    createStation({
+      store,
+      metadata,
+      origin: upstreams,
+      prover,
+      databases,
+      policy: checked(createNamePolicy(config.nameRules)),
+      verify: config.verify,
+      events,
+      log,
+      clock: systemClock,
+      freshness: config.freshness,
+      limits: { waitMs: config.limits.waitMs, memoryBytesMax: config.limits.memoryCacheBytes },
+    }),
+  );
+  if (config.limits.scrubEveryMs > 0) stack.use(new BackgroundScrub({ store, metadata, events, log, everyMs: config.limits.scrubEveryMs }));
+  const owned = stack.move();
+  return {
+    station,
+    store,
+    metadata,
+    prover,
+    databases: databases.map(({ name }) => name),
+    proving,
+    probe: () => upstreams.probe(AbortSignal.timeout(config.limits.upstreamMs)),
+    watchQueues: (watch) => watch('fill', () => station.filler.running),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function openClient(config: HubConfig, upstreamUrls: readonly string[], entries: readonly ChecksumDatabaseEntry[], version: string): Promise<OutboundClient> {
+  const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
+  const { caFile, ...proxySettings } = config.outbound;
+  const proxy = checked(parseProxyRules(proxySettings));
+  return createOutboundClient({
+    configuredOrigins: [...upstreamUrls, ...databaseUrls].map((url) => new URL(url)),
+    proxy,
+    ...(caFile !== undefined && { caPem: await readPem(caFile) }),
+    userAgent: `goyi/${version}`,
+  });
+}
+
+async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new HubError('config-invalid', `tls.caFile: cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function openUpstreams(config: HubConfig, urls: readonly string[], client: OutboundClient, { events, log }: WiringParts): UpstreamSet {
+  const { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots } = config.limits;
+  return createUpstreamSet({
+    upstreams: config.upstreams.kind === 'off' ? 'off' : urls.map((url) => new URL(url)),
+    client,
+    clock: systemClock,
+    events,
+    log,
+    random: Math.random,
+    limits: { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots },
+  });
+}
+
+interface DatabaseParts {
+  readonly config: HubConfig;
+  readonly store: BlobStore;
+  readonly metadata: Metadata;
+  readonly client: OutboundClient;
+  readonly upstreams: UpstreamSet;
+  readonly parts: WiringParts;
+}
+
+/** An address in the entry is the only way to that database, as in GOSUMDB; without one the upstreams relay it, then the well-known mirrors. */
+function openDatabase(entry: ChecksumDatabaseEntry, { config, store, metadata, client, upstreams, parts }: DatabaseParts): ChecksumDatabase & ChecksumRelay & AsyncDisposable {
+  const { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots } = config.limits;
+  const limits = { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots };
+  const addresses = entry.url === undefined && config.upstreams.kind !== 'off' ? (wellKnownMirrors[entry.name] ?? []) : entry.url === undefined ? [] : [entry.url];
+  const own = addresses.map((url) => createUrlTransport({ url: new URL(url), client, limits, clock: systemClock, events: parts.events, random: Math.random }));
+  const transports: readonly ChecksumTransport[] = entry.url === undefined ? [...upstreams.transportsFor(entry.name), ...own] : own;
+  return createChecksumDatabase({
+    name: entry.name,
+    key: entry.key,
+    transports: () => transports,
+    store,
+    metadata,
+    events: parts.events,
+    log: parts.log,
+    clock: systemClock,
+    freshnessMs: config.freshness.listMs,
+  });
+}
+
+/** What the configuration's own checks let through must parse here too. */
+function checked<T>(result: Parsed<T>): T {
+  if (result.ok) return result.value;
+  invariant(result.reason !== '', 'a refusal has a reason');
+  throw new HubError('config-invalid', result.reason);
+}

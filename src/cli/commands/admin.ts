@@ -1,0 +1,13 @@
+import type { CommandSpec } from '../command.ts';
+import { forkCommand } from './fork.ts';
+import { gcCommand } from './gc.ts';
+import { scrubCommand } from './scrub.ts';
+import { statusCommand } from './status.ts';
+
+export const adminCommand: CommandSpec = {
+  name: 'admin',
+  describe: (m) => m.help.admin,
+  flags: [],
+  configKeys: [],
+  commands: [statusCommand, scrubCommand, gcCommand, forkCommand],
+};

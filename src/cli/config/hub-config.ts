@@ -1,0 +1,97 @@
+/** Where public modules come from, in order. */
+export type UpstreamsConfig =
+  /** Nothing configured: the well-known mirror, then what this machine's own Go is set to (design: default upstreams). */
+  | { readonly kind: 'default' }
+  /** `off`: nothing is fetched; only what is stored is served. */
+  | { readonly kind: 'off' }
+  | { readonly kind: 'list'; readonly entries: readonly UpstreamEntry[] };
+
+export type UpstreamEntry =
+  /** An `http:` or `https:` address without query, fragment and trailing slash; `https:` may carry user and password. */
+  | { readonly kind: 'url'; readonly url: string }
+  /** Accepted and said plainly at start: the hub does not read public Git by itself yet. Always the last entry. */
+  | { readonly kind: 'direct' };
+
+export interface ListenAddress {
+  /** A host name, an IPv4 address, an IPv6 address without brackets, or '' for all addresses of the machine. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** True for 127.0.0.0/8, ::1 and localhost. */
+  readonly loopback: boolean;
+}
+
+export interface LimitsConfig {
+  /** To the first byte of an upstream's answer, and for small answers as a whole. */
+  readonly upstreamMs: number;
+  /** Of silence from an upstream. */
+  readonly idleMs: number;
+  /** Averaged over a minute; 0 means no such limit. */
+  readonly bytesPerSecondMin: number;
+  /** How long a client waits for a fill before it is told to come again. */
+  readonly waitMs: number;
+  /** Open connections of clients, a worker. */
+  readonly connectionsMax: number;
+  /** Until a client has sent the head of its request. */
+  readonly headerMs: number;
+  /** Requests to upstreams at once, a worker; one upstream may use a quarter. */
+  readonly fetchSlots: number;
+  /** Of small and hot files kept in memory, a worker. */
+  readonly memoryCacheBytes: number;
+  /** Threads that check module zips, a worker. */
+  readonly proofThreads: number;
+  /** How long a stopping hub lets running answers finish. */
+  readonly drainMs: number;
+  /** In this time the scrubber has read the whole store once; 0 switches it off. */
+  readonly scrubEveryMs: number;
+}
+
+export interface OutboundConfig {
+  /** Go's three values (golang.org/x/net/http/httpproxy), from `outbound:` or else from the environment. May hold a password. */
+  readonly httpProxy: string | undefined;
+  readonly httpsProxy: string | undefined;
+  readonly noProxy: string | undefined;
+  /** Absolute path of a PEM file with a company's own certificate authorities. */
+  readonly caFile: string | undefined;
+}
+
+/** Ordered; the first match wins. `match` follows GOPRIVATE's prefix-glob rule, optionally `@version`. */
+export interface NameRuleConfig {
+  readonly match: string;
+  readonly action: 'allow' | 'deny';
+  /** One sentence without control characters; '' is possible only with `allow`. */
+  readonly reason: string;
+}
+
+export interface LogConfig {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** `auto`: pretty on a terminal, else JSON lines. */
+  readonly format: 'auto' | 'json' | 'pretty';
+  /** Which requests get a line: `all`, what was not a hit (`misses`), what failed (`errors`), none (`off`). */
+  readonly access: 'all' | 'misses' | 'errors' | 'off';
+}
+
+/** The checked configuration of one hub: what file, environment and flags said, every path absolute, every bound kept. Immutable plain JSON. */
+export interface HubConfig {
+  readonly listen: ListenAddress;
+  /** Without trailing slash; undefined: from each request's Host. */
+  readonly publicUrl: string | undefined;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** 1 to 64. */
+  readonly workers: number;
+  readonly upstreams: UpstreamsConfig;
+  /** At least one; each entry reads as in GOSUMDB: `NAME`, `NAME+HASH+KEY` or `NAME+HASH+KEY URL`. The first proves, all are relayed. */
+  readonly checksumDatabases: readonly string[];
+  readonly freshness: { readonly listMs: number; readonly negativeMs: number };
+  readonly limits: LimitsConfig;
+  /** Absolute paths of PEM files. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly outbound: OutboundConfig;
+  readonly verify: 'require' | 'off';
+  readonly access: { readonly anonymous: readonly 'read'[] };
+  readonly nameRules: readonly NameRuleConfig[];
+  readonly store: { readonly kind: 'fs' };
+  readonly metadata: { readonly kind: 'sqlite' };
+  readonly log: LogConfig;
+}

@@ -1,0 +1,91 @@
+import { codeOf, type ErrorCode, messageOf } from '../base/errors.ts';
+import { InvariantError } from '../base/invariant.ts';
+import type { Backends } from './backends.ts';
+import { UsageError } from './command.ts';
+import { readCommandLine } from './command-line.ts';
+import { adminCommand } from './commands/admin.ts';
+import { serveCommand } from './commands/serve.ts';
+import { exitCodeOf, exitCodes } from './exit-code.ts';
+import { type Language, languageOf, messagesOf } from './messages/language.ts';
+import type { Messages } from './messages/zh.ts';
+import { type Sink, Terminal } from './terminal.ts';
+
+export interface CliOptions {
+  /** Without the names of the interpreter and of the program. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute working folder; npm's INIT_CWD goes before it, since npm moves to the package's folder. */
+  readonly cwd: string;
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  /** Whether a person watches standard error: progress lines only then. */
+  readonly isTerminal: boolean;
+  readonly version: string;
+  readonly cores: number;
+  readonly backends: Backends;
+  /** Fires when the process is asked to stop. */
+  readonly signal: AbortSignal;
+}
+
+const commands = [serveCommand, adminCommand];
+
+/** Reads the command line, runs one command and answers the exit code. Throws only for bugs. */
+export async function runCli(options: CliOptions): Promise<number> {
+  const { argv, env, stdout: out, stderr: err, isTerminal, signal } = options;
+  const terminal = new Terminal({ out, err, isTerminal, json: ownFlags(argv).includes('--json') });
+  let messages = messagesOf[languageOf(env)];
+  try {
+    messages = messagesOf[chooseLanguage(argv, env, messages)];
+    const asked = readCommandLine(argv, commands, messages);
+    switch (asked.kind) {
+      case 'help':
+        out.write(asked.text);
+        return exitCodes.done;
+      case 'version':
+        terminal.value({ version: options.version });
+        terminal.line(options.version);
+        return exitCodes.done;
+      case 'run': {
+        const folder = env['INIT_CWD'] || options.cwd;
+        const { backends, cores } = options;
+        return (await asked.spec.run?.({ ...asked.given, messages, terminal, backends, env, folder, cores, isTerminal, signal })) ?? exitCodes.done;
+      }
+    }
+  } catch (error) {
+    return tellError(error, { terminal, messages, signal });
+  }
+}
+
+/** A failed command: one sentence for a person, the code for a program, and for a bug what is needed to find it. */
+function tellError(error: unknown, { terminal, messages, signal }: { terminal: Terminal; messages: Messages; signal: AbortSignal }): number {
+  if (error instanceof InvariantError) throw error;
+  if (error instanceof UsageError) {
+    terminal.value({ ok: false, error: { code: 'usage', message: error.message } });
+    terminal.aside(`goyi: ${error.message}`);
+    return exitCodes.usage;
+  }
+  const code: ErrorCode | undefined = codeOf(error) ?? (signal.aborted ? 'canceled' : undefined);
+  if (code === undefined) {
+    terminal.value({ ok: false, error: { code: 'internal', message: messageOf(error) } });
+    terminal.aside(`goyi: ${messages.failedUnknown(error instanceof Error && error.stack !== undefined ? error.stack : messageOf(error))}`);
+    return exitCodes.attention;
+  }
+  terminal.value({ ok: false, error: { code, message: messageOf(error) } });
+  terminal.aside(`goyi: ${messages.failed(code, messageOf(error))}`);
+  return exitCodeOf(code);
+}
+
+/** `--lang` decides before anything is said, wherever it stands. */
+function chooseLanguage(argv: readonly string[], env: CliOptions['env'], messages: Messages): Language {
+  const own = ownFlags(argv);
+  const at = own.findLastIndex((arg) => arg === '--lang' || arg.startsWith('--lang='));
+  const value = at < 0 ? undefined : own[at]?.includes('=') ? own[at].slice('--lang='.length) : own[at + 1];
+  if (value === undefined) return languageOf(env);
+  if (value !== 'zh' && value !== 'en') throw new UsageError(messages.usage.badLanguage(value));
+  return value;
+}
+
+function ownFlags(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
+}

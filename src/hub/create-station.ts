@@ -1,0 +1,225 @@
+import type { Clock } from '../base/clock.ts';
+import { HubError, messageOf } from '../base/errors.ts';
+import type { Events } from '../base/events.ts';
+import type { Log } from '../base/log.ts';
+import { unreachable } from '../base/invariant.ts';
+import type { IndexEntry, Metadata } from '../meta/metadata.ts';
+import type { ChecksumDatabase } from '../origin/checksum-database.ts';
+import type { ChecksumRelay } from '../origin/checksum-relay.ts';
+import type { ModuleOrigin } from '../origin/module-origin.ts';
+import type { ZipProver } from '../origin/zip-prover.ts';
+import type { NamePolicy } from '../policy/name-policy.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
+import type { ProxyRequest } from '../protocol/proxy-request.ts';
+import { isPseudoVersion } from '../protocol/pseudo-version.ts';
+import type { Version } from '../protocol/version.ts';
+import { parseVersionInfo } from '../protocol/version-info.ts';
+import type { BlobStore } from '../store/blob-store.ts';
+import { type Changing, ChangingAnswers } from './changing-answers.ts';
+import { Filler } from './fill.ts';
+import { ListFiles } from './list-files.ts';
+import { artefactOf, ModuleFiles } from './module-files.ts';
+import { ModuleQueries } from './module-queries.ts';
+import type { Served } from './served.ts';
+import { StoredFiles } from './stored-files.ts';
+import type { AnswerOptions, Readiness, Station } from './station.ts';
+import { Usage } from './usage.ts';
+
+export interface StationParts {
+  readonly store: BlobStore;
+  readonly metadata: Metadata;
+  readonly origin: ModuleOrigin;
+  readonly prover: ZipProver;
+  /** The first proves public modules; all are relayed below `/sumdb/`. */
+  readonly databases: readonly (ChecksumDatabase & ChecksumRelay)[];
+  readonly policy: NamePolicy;
+  readonly verify: 'require' | 'off';
+  readonly events: Events;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly freshness: { readonly listMs: number; readonly negativeMs: number };
+  readonly limits: { readonly waitMs: number; readonly memoryBytesMax: number };
+}
+
+/** The hub with what its operation needs: `scrub` and `gc` work through the same parts as requests. */
+export interface HubStation extends Station, AsyncDisposable {
+  readonly filler: Filler;
+  readonly lists: ListFiles;
+}
+
+/** The hub: whoever owns it disposes of it first, then of what it was given. */
+export function createStation(parts: StationParts): HubStation {
+  return new StationImpl(parts);
+}
+
+class StationImpl implements HubStation {
+  readonly #parts: StationParts;
+  readonly #relays: ReadonlyMap<string, ChecksumRelay>;
+  readonly #usage: Usage;
+  readonly lists: ListFiles;
+  readonly filler: Filler;
+  readonly #files: ModuleFiles;
+  readonly #answers: ChangingAnswers;
+  readonly #queries: ModuleQueries;
+
+  constructor(parts: StationParts) {
+    this.#parts = parts;
+    const { store, metadata, origin, prover, events, clock, log, limits, freshness } = parts;
+    this.#relays = new Map(parts.databases.map((database) => [database.name, database]));
+    this.#usage = new Usage({ metadata, clock, log });
+    this.lists = new ListFiles({ store, metadata, log });
+    const stored = new StoredFiles({ store, metadata, events, memoryBytesMax: limits.memoryBytesMax });
+    const database = parts.verify === 'off' ? undefined : parts.databases[0];
+    this.filler = new Filler({
+      store,
+      metadata,
+      stored,
+      origin,
+      prover,
+      database,
+      events,
+      clock,
+      onZipStored: ({ module, version }) => {
+        if (!isPseudoVersion(version)) this.lists.refresh(module);
+      },
+    });
+    const fileLimits = { waitMs: limits.waitMs, negativeMs: freshness.negativeMs };
+    this.#files = new ModuleFiles({ stored, filler: this.filler, usage: this.#usage, clock, limits: fileLimits });
+    this.#answers = new ChangingAnswers({ metadata, clock, freshness });
+    this.#queries = new ModuleQueries({ answers: this.#answers, metadata, origin, file: (...args) => this.#smallText(...args) });
+  }
+
+  async answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
+    const { events } = this.#parts;
+    const served = await this.#answer(request, options, signal);
+    events.cached({ kind: cacheKind(request), outcome: served.outcome });
+    return served;
+  }
+
+  index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {
+    return this.#parts.metadata.indexSince(sinceUs, limit);
+  }
+
+  async readiness(): Promise<Readiness> {
+    const { store, origin, databases, verify } = this.#parts;
+    const [storeHealth, metadata, databaseStates] = await Promise.all([
+      store.health(),
+      this.#metadataHealth(),
+      Promise.all(databases.map(async (database) => ({ name: database.name, ...(await database.state().catch(() => ({ treeSize: undefined, frozen: undefined }))) }))),
+    ]);
+    const upstreams = origin.states();
+    const degraded = [
+      ...(storeHealth.readable ? [] : [`the store cannot be read: ${storeHealth.reason ?? 'unknown reason'}`]),
+      ...(storeHealth.writable ? [] : [`the store cannot be written, so only what is stored is served: ${storeHealth.reason ?? 'unknown reason'}`]),
+      ...(metadata.reachable ? [] : [`metadata is not reachable: ${metadata.reason ?? 'unknown reason'}`]),
+      ...(upstreams.length > 0 && upstreams.every(({ breaker }) => breaker === 'open') ? ['no upstream answers: only what is stored is served'] : []),
+      ...upstreams.filter(({ breaker }) => breaker !== 'closed').map(({ name, lastFault }) => `the upstream ${name} does not answer: ${lastFault ?? 'unknown reason'}`),
+      ...databaseStates.flatMap(({ name, frozen }) => (frozen === undefined ? [] : [`the checksum database ${name} is frozen: ${frozen}`])),
+      ...(verify === 'off' ? ['verification is off: what is stored now is not proved'] : []),
+    ];
+    return { ready: storeHealth.readable && metadata.reachable, store: storeHealth, metadata, upstreams, databases: databaseStates, verify, degraded };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.filler.stop();
+    this.#answers.stop();
+    await this.lists[Symbol.asyncDispose]();
+    await this.#usage[Symbol.asyncDispose]();
+  }
+
+  async #answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
+    switch (request.kind) {
+      case 'file':
+        this.#admit(request.module, request.version);
+        return this.#files.serve(artefactOf(request.file, request.module, request.version), options, signal);
+      case 'list':
+        this.#admit(request.module);
+        return changing(await this.#queries.list(request.module, options, signal), 'text/plain; charset=utf-8');
+      case 'latest':
+        this.#admit(request.module);
+        return changing(await this.#resolved(request.module, 'latest', options, signal), 'application/json');
+      case 'query':
+        this.#admit(request.module);
+        return changing(await this.#resolved(request.module, request.query, options, signal), 'application/json');
+      case 'sumdb-supported':
+        this.#relay(request.database);
+        return text('', 'hit');
+      case 'sumdb-latest':
+        return text(await this.#relay(request.database).latest({ cachedOnly: !options.fill }, signal), 'hit');
+      case 'sumdb-lookup': {
+        this.#admit(request.module, request.version);
+        const body = await this.#relay(request.database).lookup(request.module, request.version, { cachedOnly: !options.fill }, signal);
+        if (body === undefined) throw new HubError('not-found', `${request.database} has no record of ${request.module}@${request.version}`);
+        return text(body, 'hit');
+      }
+      case 'sumdb-tile': {
+        const { level, index, width } = request.tile;
+        const bytes = await this.#relay(request.database).tile(request.tile, { cachedOnly: !options.fill }, signal);
+        if (bytes === undefined) throw new HubError('not-found', `${request.database} has no such tile: level ${level}, index ${index}, width ${width}`);
+        return { kind: 'bytes', bytes, contentType: 'application/octet-stream', immutable: true, etag: `"${level}-${index}-${width}"`, outcome: 'hit' };
+      }
+      default:
+        return unreachable(request);
+    }
+  }
+
+  /** A query must not lead around the policy: what it stands for is judged as if it had been asked for by name. */
+  async #resolved(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const answer = await this.#queries.query(module, query, options, signal);
+    const info = parseVersionInfo(Buffer.from(answer.body));
+    if (info.ok) this.#admit(module, info.value.version);
+    return answer;
+  }
+
+  /** @throws {HubError} policy-denied with the rule's reason, which is the first line that the go command prints */
+  #admit(module: ModulePath, version?: Version): void {
+    const verdict = this.#parts.policy.verdict(module, version);
+    if (verdict.kind === 'deny') throw new HubError('policy-denied', `${module}${version === undefined ? '' : `@${version}`} is blocked by policy: ${verdict.reason}`);
+  }
+
+  #relay(name: string): ChecksumRelay {
+    const relay = this.#relays.get(name);
+    if (relay === undefined) throw new HubError('not-found', `the checksum database ${name} is not configured here`);
+    return relay;
+  }
+
+  async #smallText(kind: 'info' | 'mod', module: ModulePath, version: Version, options: AnswerOptions, signal: AbortSignal): Promise<string> {
+    const served = await this.#files.serve(artefactOf(kind, module, version), options, signal);
+    if (served.kind === 'bytes') return served.bytes.toString('utf8');
+    await served.blob[Symbol.asyncDispose]();
+    return ''; // A go.mod of more than 256 kB is a real one; an .info that long was refused when it was filled.
+  }
+
+  async #metadataHealth(): Promise<{ reachable: boolean; reason?: string }> {
+    try {
+      await this.#parts.metadata.setting('health');
+      return { reachable: true };
+    } catch (error) {
+      return { reachable: false, reason: messageOf(error) };
+    }
+  }
+}
+
+function cacheKind(request: ProxyRequest): 'info' | 'mod' | 'zip' | 'list' | 'latest' | 'query' | 'lookup' | 'tile' {
+  switch (request.kind) {
+    case 'file':
+      return request.file;
+    case 'list':
+    case 'latest':
+    case 'query':
+      return request.kind;
+    case 'sumdb-tile':
+      return 'tile';
+    default:
+      return 'lookup';
+  }
+}
+
+function changing(answer: Changing, contentType: Served['contentType']): Served {
+  const { body, ageSeconds, stale, outcome } = answer;
+  return { kind: 'bytes', bytes: Buffer.from(body), contentType, immutable: false, ageSeconds, stale, outcome };
+}
+
+function text(body: string, outcome: Served['outcome']): Served {
+  return { kind: 'bytes', bytes: Buffer.from(body), contentType: 'text/plain; charset=utf-8', immutable: false, outcome };
+}

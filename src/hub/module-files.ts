@@ -1,0 +1,79 @@
+import { LRUCache } from 'lru-cache';
+import type { BlobKey } from '../base/blob-key.ts';
+import type { Clock } from '../base/clock.ts';
+import { codeOf, HubError, messageOf } from '../base/errors.ts';
+import type { ArtefactKind } from '../base/events.ts';
+import { untilAborted } from '../base/single-flight.ts';
+import { moduleFileKey, parseModuleFileKey } from '../protocol/layout.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
+import type { Version } from '../protocol/version.ts';
+import type { Filler } from './fill.ts';
+import type { Served } from './served.ts';
+import type { AnswerOptions } from './station.ts';
+import type { Artefact, StoredFiles } from './stored-files.ts';
+import type { Usage } from './usage.ts';
+
+export function artefactOf(kind: ArtefactKind, module: ModulePath, version: Version): Artefact {
+  return { kind, module, version, key: moduleFileKey(module, version, kind) };
+}
+
+/** The artefact that a key names; undefined for lists, records, tiles and whatever else lies in the store. */
+export function artefactAt(key: BlobKey): Artefact | undefined {
+  const name = parseModuleFileKey(key);
+  if (name === undefined || name.file === 'ziphash') return undefined;
+  return { kind: name.file, module: name.module, version: name.version, key };
+}
+
+/** `.info`, `.mod` and `.zip` of a canonical version: memory, then the store, then a fill. */
+export class ModuleFiles {
+  readonly #stored: StoredFiles;
+  readonly #filler: Filler;
+  readonly #usage: Usage;
+  readonly #clock: Clock;
+  readonly #limits: { readonly waitMs: number; readonly negativeMs: number };
+  /** What an upstream said is not there, with its reason: bounded, and in memory only. */
+  readonly #absent = new LRUCache<string, { readonly reason: string; readonly untilMs: number }>({ max: 20_000 });
+
+  constructor(options: { stored: StoredFiles; filler: Filler; usage: Usage; clock: Clock; limits: { waitMs: number; negativeMs: number } }) {
+    this.#stored = options.stored;
+    this.#filler = options.filler;
+    this.#usage = options.usage;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+  }
+
+  /** @throws {HubError} not-found, not-cached, still-fetching, and what a fill throws */
+  async serve(artefact: Artefact, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
+    const stored = await this.#stored.open(artefact);
+    if (stored !== undefined) {
+      this.#usage.count(artefact.key);
+      return stored;
+    }
+    const what = `${artefact.module}@${artefact.version}`;
+    if (!options.fill) throw new HubError('not-cached', `${what}: its .${artefact.kind} is not stored here, and the request forbids fetching it`);
+    const absent = this.#absent.get(artefact.key);
+    if (absent !== undefined && absent.untilMs > this.#clock.monotonicMs()) throw new HubError('not-found', absent.reason);
+    try {
+      const served = await this.#fill(artefact, what, signal);
+      this.#usage.count(artefact.key);
+      return served;
+    } catch (error) {
+      if (codeOf(error) === 'not-found') {
+        this.#absent.set(artefact.key, { reason: messageOf(error), untilMs: this.#clock.monotonicMs() + this.#limits.negativeMs });
+      }
+      throw error;
+    }
+  }
+
+  /** A caller waits for a bounded time; the fill goes on without it, so that running the command again finds it further on. */
+  async #fill(artefact: Artefact, what: string, signal: AbortSignal): Promise<Served> {
+    const patience = AbortSignal.timeout(this.#limits.waitMs);
+    try {
+      return await untilAborted(this.#filler.fill(artefact, 'waited-for', signal), patience);
+    } catch (error) {
+      if (!patience.aborted || error !== patience.reason) throw error;
+      const percent = this.#filler.progressPercent(artefact);
+      throw new HubError('still-fetching', `still fetching ${what}${percent === undefined ? '' : `, ${percent} %`}: run the command again`);
+    }
+  }
+}

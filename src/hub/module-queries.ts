@@ -1,0 +1,181 @@
+import { LRUCache } from 'lru-cache';
+import { codeOf, HubError } from '../base/errors.ts';
+import type { Metadata } from '../meta/metadata.ts';
+import type { ModuleOrigin, OriginBody } from '../origin/module-origin.ts';
+import { legacyGoMod } from '../protocol/go-mod.ts';
+import { escapePath, type ModulePath } from '../protocol/module-path.ts';
+import { compareVersions, escapeVersion, isPrerelease, type Version, checkPathVersion } from '../protocol/version.ts';
+import { parseVersionInfo } from '../protocol/version-info.ts';
+import { decidingVersion, formatVersionList, latestOf, parseVersionList } from '../protocol/version-list.ts';
+import { isPseudoVersion } from '../protocol/pseudo-version.ts';
+import type { Asked, Changing, ChangingAnswers } from './changing-answers.ts';
+import type { AnswerOptions } from './station.ts';
+
+/** A list of a million versions is 30 MB; the longest real ones are a few hundred kilobytes. */
+const listBytesMax = 16 * 1024 * 1024;
+const infoBytesMax = 64 * 1024;
+
+export interface QueryParts {
+  readonly answers: ChangingAnswers;
+  readonly metadata: Metadata;
+  readonly origin: ModuleOrigin;
+  /** The `.info` or the `.mod` of a canonical version, filled when needed. */
+  readonly file: (kind: 'info' | 'mod', module: ModulePath, version: Version, options: AnswerOptions, signal: AbortSignal) => Promise<string>;
+}
+
+/** `@v/list`, `@latest` and queries: what changes about a module. */
+export class ModuleQueries {
+  readonly #parts: QueryParts;
+  /** Raw lists and what is sent for them: sorting a long list for every request would cost more than all the rest. */
+  readonly #formatted = new LRUCache<string, string>({ max: 5_000, maxSize: 16 * 1024 * 1024, sizeCalculation: (formatted, raw) => formatted.length + raw.length + 1 });
+
+  constructor(parts: QueryParts) {
+    this.#parts = parts;
+  }
+
+  /** Canonical versions in semver order, one a line, without pseudo-versions. @throws {HubError} not-found, upstream-refused, origin-… */
+  async list(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const raw = await this.#rawList(module, options, signal);
+    let formatted = this.#formatted.get(raw.body);
+    if (formatted === undefined) {
+      formatted = formatVersionList(parseVersionList(raw.body, module));
+      this.#formatted.set(raw.body, formatted);
+    }
+    return { ...raw, body: formatted };
+  }
+
+  /** The `.info` of the latest version: the upstream's own answer, else computed from its list as the go command would. */
+  async latest(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const name = `${escapePath(module)}/@latest`;
+    if (!options.fill) {
+      const kept = await this.#parts.answers.kept(name);
+      return kept ?? this.#latestOfList(module, options, signal);
+    }
+    return this.#parts.answers.get(
+      name,
+      async (own) => {
+        const asked = await this.#askUpstreamLatest(module, name, own);
+        return asked.kind === 'found' ? asked : this.#computed(module, options, own);
+      },
+      signal,
+    );
+  }
+
+  /** The `.info` of the version that a branch, a commit or a version prefix stands for now. */
+  async query(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    if (query === 'latest') return this.latest(module, options, signal);
+    const name = `${escapePath(module)}/@v/${escapeVersion(query)}.info`;
+    if (!options.fill) {
+      const kept = await this.#parts.answers.kept(name);
+      if (kept !== undefined) return kept;
+      throw new HubError('not-cached', `${module}@${query} is not stored here, and the request forbids fetching it`);
+    }
+    return this.#parts.answers.get(name, (own) => this.#askQuery(module, query, name, options, own), signal);
+  }
+
+  async #rawList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const name = `${escapePath(module)}/@v/list`;
+    if (!options.fill) {
+      const kept = (await this.#parts.answers.kept(name)) ?? (await this.#storedList(module));
+      if (kept !== undefined) return kept;
+      throw new HubError('not-cached', `no version of ${module} is stored here, and the request forbids asking for its list`);
+    }
+    try {
+      return await this.#parts.answers.get(name, (own) => this.#ask(name, listBytesMax, (text) => checkList(text, module), own), signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // Gone upstream, or no upstream there: what was stored and proved here goes on being listed.
+      const stored = await this.#storedList(module);
+      if (stored === undefined) throw error;
+      return { ...stored, stale: codeOf(error) !== 'not-found' };
+    }
+  }
+
+  async #storedList(module: ModulePath): Promise<Changing | undefined> {
+    const versions = await this.#parts.metadata.storedVersions(module);
+    if (versions.length === 0) return undefined;
+    return { body: `${versions.join('\n')}\n`, ageSeconds: 0, stale: false, outcome: 'hit' };
+  }
+
+  async #askUpstreamLatest(module: ModulePath, name: string, signal: AbortSignal): Promise<Asked> {
+    try {
+      return await this.#ask(name, infoBytesMax, (text) => checkInfo(text, module), signal);
+    } catch (error) {
+      // Mirrors exist that refuse or fail @latest and serve lists: the list decides, and its own failure is the answer then.
+      if (signal.aborted) throw error;
+      return { kind: 'absent', reason: '' };
+    }
+  }
+
+  async #computed(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
+    try {
+      const { body } = await this.#latestOfList(module, options, signal);
+      return { kind: 'found', body, origin: 'list' };
+    } catch (error) {
+      if (error instanceof HubError && error.code === 'not-found') return { kind: 'absent', reason: error.message };
+      throw error;
+    }
+  }
+
+  async #latestOfList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const raw = await this.#rawList(module, options, signal);
+    const versions = parseVersionList(raw.body, module);
+    const deciding = decidingVersion(versions);
+    const decidingHasGoMod = deciding === undefined || (await this.#parts.file('mod', module, deciding, options, signal)) !== legacyGoMod(module);
+    const version = latestOf(versions, { decidingHasGoMod });
+    if (version === undefined) throw new HubError('not-found', `${module} has no version that could be the latest`);
+    return { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
+  }
+
+  async #askQuery(module: ModulePath, query: string, name: string, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
+    const asked = await this.#ask(name, infoBytesMax, (text) => checkInfo(text, module), signal).catch((error: unknown) => error as Error);
+    if (!(asked instanceof Error) && asked.kind === 'found') return asked;
+    const version = await this.#ofPrefix(module, query, options, signal);
+    if (version !== undefined) return { kind: 'found', body: await this.#parts.file('info', module, version, options, signal), origin: 'list' };
+    if (asked instanceof Error) throw asked;
+    return asked;
+  }
+
+  /** The highest version that a prefix such as `v1` or `v1.2` stands for; mirrors exist that do not resolve these. */
+  async #ofPrefix(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Version | undefined> {
+    if (!/^v(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9}))?$/.test(query)) return undefined;
+    const raw = await this.#rawList(module, options, signal).catch(() => undefined);
+    if (raw === undefined) return undefined; // What the upstream said of the query itself is the better answer.
+    const matching = parseVersionList(raw.body, module).filter((version) => version.startsWith(`${query}.`) && !isPseudoVersion(version));
+    const releases = matching.filter((version) => !isPrerelease(version));
+    return (releases.length > 0 ? releases : matching).toSorted(compareVersions).at(-1);
+  }
+
+  async #ask(resource: string, sizeMaxBytes: number, check: (text: string) => void, signal: AbortSignal): Promise<Asked> {
+    const answer = await this.#parts.origin.fetch(
+      { resource, sizeMaxBytes, priority: 'waited-for' },
+      async (body) => {
+        const text = await textOf(body);
+        check(text);
+        return text;
+      },
+      signal,
+    );
+    return answer.kind === 'absent' ? answer : { kind: 'found', body: answer.value, origin: answer.origin };
+  }
+}
+
+async function textOf(body: OriginBody): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** A page of a captive portal is no list, although it came with 200. */
+function checkList(text: string, module: ModulePath): void {
+  if (text.trim() !== '' && parseVersionList(text, module).length === 0 && text.trimStart().startsWith('<')) {
+    throw new HubError('upstream-invalid', `the upstream's list of ${module} is a web page, not a list of versions`);
+  }
+}
+
+function checkInfo(text: string, module: ModulePath): void {
+  const info = parseVersionInfo(Buffer.from(text));
+  if (!info.ok) throw new HubError('upstream-invalid', `the upstream's answer about ${module} is refused: ${info.reason}`);
+  const agreed = checkPathVersion(module, info.value.version);
+  if (!agreed.ok) throw new HubError('upstream-invalid', `the upstream names ${info.value.version} as a version of ${module}: ${agreed.reason}`);
+}

@@ -1,0 +1,4 @@
+import { start } from './0001-start.ts';
+
+/** In order; the schema's number is how many were applied. One that was released is never changed. */
+export const migrations: readonly string[] = [start];

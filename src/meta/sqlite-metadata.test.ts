@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { suite, test } from 'node:test';
+import { HubError } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
+import { type MetadataBench, metadataContract, rowOf } from './contract.ts';
+import { migrations } from './migrations/all.ts';
+import { isAlive, ownIdentity } from './process-identity.ts';
+import { openSqliteMetadata, type SqliteMetadataOptions } from './sqlite-metadata.ts';
+import { memoryFile } from './sqlite-open.ts';
+import { statements } from './sqlite-statements.ts';
+
+async function folder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'goyi-meta-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+function bench(
+  make: (options: Omit<SqliteMetadataOptions, 'file'>) => Promise<Omit<MetadataBench, 'wallMs' | 'sharedMs' | 'breakNext'>>,
+): () => Promise<MetadataBench> {
+  return async () => {
+    const time = { wallMs: 1_800_000_000_000, sharedMs: 1_000_000 };
+    let armed: 'before' | 'after' | undefined;
+    const made = await make({
+      log: silentLog,
+      clock: { wallMs: () => time.wallMs },
+      sharedMs: () => time.sharedMs,
+      faults: (point) => {
+        if (point !== armed) return;
+        armed = undefined;
+        throw new HubError('storage-fault', 'the test says so');
+      },
+    });
+    const breakNext = (point: 'before' | 'after'): void => {
+      armed = point;
+    };
+    return Object.assign(time, made, { breakNext });
+  };
+}
+
+metadataContract(
+  'SQLite file',
+  bench(async (options) => {
+    const place = await folder();
+    const metadata = await openSqliteMetadata({ ...options, file: join(place.path, 'data', 'goyi.db') });
+    const dispose = async (): Promise<void> => {
+      await metadata[Symbol.asyncDispose]();
+      await place[Symbol.asyncDispose]();
+    };
+    return { metadata, [Symbol.asyncDispose]: dispose };
+  }),
+);
+
+metadataContract(
+  'SQLite in memory',
+  bench(async (options) => {
+    const metadata = await openSqliteMetadata({ ...options, file: memoryFile });
+    return { metadata, [Symbol.asyncDispose]: () => metadata[Symbol.asyncDispose]() };
+  }),
+);
+
+suite('the file', () => {
+  test('everything is there after closing, in the one file, and the log stays beside it for a start on a full disk', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    await using first = await openSqliteMetadata({ file, log: silentLog });
+    await first.recordFile(rowOf(1));
+    await first[Symbol.asyncDispose]();
+    assert.equal((await readFile(`${file}-wal`)).length, 0);
+    assert.ok((await readFile(`${file}-shm`)).length > 0);
+    await rm(`${file}-wal`);
+    await rm(`${file}-shm`);
+    await using second = await openSqliteMetadata({ file, log: silentLog });
+    assert.deepEqual(await second.file(rowOf(1).key), rowOf(1));
+  });
+
+  test('two that are open at once see each other, share the feed and exclude each other from leases', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    await using left = await openSqliteMetadata({ file, log: silentLog });
+    await using right = await openSqliteMetadata({ file, log: silentLog });
+    await left.recordFile(rowOf(1));
+    assert.deepEqual(await right.file(rowOf(1).key), rowOf(1));
+    assert.equal((await left.acquireLease('a')).kind, 'acquired');
+    assert.equal((await right.acquireLease('a')).kind, 'held');
+    await right.releaseLease('a');
+    assert.equal((await right.acquireLease('a')).kind, 'held');
+    await left[Symbol.asyncDispose]();
+    assert.equal((await right.acquireLease('a')).kind, 'acquired');
+  });
+
+  test('the lease of a dead process is void at once, whatever its number is now', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    const own = ownIdentity();
+    assert.equal(isAlive(own), true);
+    const [boot, pid, ticks] = own.split('-');
+    const dead = [`${boot}-${pid}-${Number(ticks) + 1}`, `${boot}-4194305-7`, `${'0'.repeat(11)}1-${pid}-${ticks}`, 'nonsense', ''];
+    await using living = await openSqliteMetadata({ file, log: silentLog });
+    for (const owner of dead) {
+      assert.equal(isAlive(owner), false, owner);
+      // Not disposed of before the end: a killed process gives nothing back.
+      await using killed = await openSqliteMetadata({ file, log: silentLog, owner });
+      assert.equal((await killed.acquireLease('a')).kind, 'acquired');
+      assert.equal((await living.acquireLease('a')).kind, 'acquired');
+      await killed.releaseLease('a');
+      assert.equal((await killed.acquireLease('a')).kind, 'held');
+      await living.releaseLease('a');
+    }
+  });
+
+  test('failures that nobody asks after do not pile up', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    let sharedMs = 1000;
+    await using metadata = await openSqliteMetadata({ file, log: silentLog, sharedMs: () => sharedMs });
+    for (let round = 0; round < 50; round += 1) {
+      await metadata.acquireLease(`m${round}`);
+      await metadata.releaseLease(`m${round}`, { code: 'origin-timeout', message: 'x'.repeat(100_000), failureTtlMs: 1 });
+      sharedMs += 10;
+    }
+    using reader = new DatabaseSync(file, { readOnly: true });
+    assert.deepEqual(
+      { ...reader.prepare('SELECT count(*) AS rows, max(length(failure_message)) AS length FROM lease').get() },
+      { rows: 1, length: 2000 },
+    );
+  });
+
+  test('absent answers are bounded: the oldest go', async () => {
+    await using metadata = await openSqliteMetadata({ file: memoryFile, log: silentLog });
+    const answer = { outcome: 'absent', body: '', origin: 'o' } as const;
+    for (let serial = 0; serial < 10_300; serial += 1)
+      await metadata.recordAnswer({ ...answer, name: `m${serial}/@latest`, fetchedAtMs: serial });
+    const kept = await Promise.all(Array.from({ length: 10_300 }, (_, serial) => metadata.answer(`m${serial}/@latest`)));
+    const count = kept.filter((row) => row !== undefined).length;
+    assert.ok(count >= 10_000 && count < 10_000 + 256, `${count} are kept`);
+    assert.equal(kept[0], undefined);
+    assert.notEqual(kept.at(-1), undefined);
+  });
+
+  test('after closing, everything is refused with a code', async () => {
+    await using place = await folder();
+    const metadata = await openSqliteMetadata({ file: join(place.path, 'goyi.db'), log: silentLog });
+    await metadata[Symbol.asyncDispose]();
+    await metadata[Symbol.asyncDispose]();
+    await assert.rejects(metadata.file(rowOf(1).key), { code: 'storage-fault' });
+    await assert.rejects(metadata.recordFile(rowOf(1)), { code: 'storage-fault' });
+  });
+
+  test('writes that were handed in before closing are finished', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    const metadata = await openSqliteMetadata({ file, log: silentLog });
+    const writes = Array.from({ length: 100 }, (_, serial) => metadata.recordFile(rowOf(serial)));
+    await metadata[Symbol.asyncDispose]();
+    await Promise.all(writes);
+    await using again = await openSqliteMetadata({ file, log: silentLog });
+    assert.equal((await again.totals()).files, 100);
+  });
+});
+
+suite('a file that is not as it should be', () => {
+  test('a damaged file is refused with the way out', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    await (await openSqliteMetadata({ file, log: silentLog }))[Symbol.asyncDispose]();
+    const handle = await open(file, 'r+');
+    await handle.write(Buffer.alloc(4096, 0x55), 0, 4096, 0);
+    await handle.close();
+    await assert.rejects(
+      openSqliteMetadata({ file, log: silentLog }),
+      (error) =>
+        error instanceof HubError && error.code === 'storage-fault' && error.message.includes('the file is damaged: stop the hub, move'),
+    );
+  });
+
+  test('damage found while reading is named as such', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    {
+      await using metadata = await openSqliteMetadata({ file, log: silentLog });
+      await Promise.all(Array.from({ length: 400 }, (_, serial) => metadata.recordFile(rowOf(serial))));
+    }
+    const size = (await readFile(file)).length;
+    const handle = await open(file, 'r+');
+    const from = 4096 * 20; // Beyond the schema: rows and indexes.
+    await handle.write(Buffer.alloc(size - from, 0x55), 0, size - from, from);
+    await handle.close();
+    await using metadata = await openSqliteMetadata({ file, log: silentLog });
+    await assert.rejects(metadata.filesAfter(undefined, 1000), { code: 'storage-fault', message: /the file is damaged/ });
+  });
+
+  test("a newer schema, another program's database and no database at all are refused, and left as they are", async () => {
+    await using place = await folder();
+    const newer = join(place.path, 'newer.db');
+    await (await openSqliteMetadata({ file: newer, log: silentLog }))[Symbol.asyncDispose]();
+    const foreign = join(place.path, 'foreign.db');
+    for (const [file, sql] of [
+      [newer, `PRAGMA user_version = ${migrations.length + 1}`],
+      [foreign, 'CREATE TABLE other (id)'],
+    ] as const) {
+      using database = new DatabaseSync(file);
+      database.exec(sql);
+    }
+    const text = join(place.path, 'text.db');
+    await writeFile(text, 'this is a text of some length that is no database\n'.repeat(200));
+    await assert.rejects(openSqliteMetadata({ file: newer, log: silentLog }), { code: 'storage-fault', message: /newer goyi/ });
+    await assert.rejects(openSqliteMetadata({ file: foreign, log: silentLog }), { code: 'storage-fault', message: /not one of goyi/ });
+    await assert.rejects(openSqliteMetadata({ file: text, log: silentLog }), { code: 'storage-fault', message: /the file is damaged/ });
+    assert.match(await readFile(text, 'latin1'), /^this is a text/);
+    using database = new DatabaseSync(foreign);
+    assert.deepEqual(
+      database
+        .prepare('SELECT name FROM sqlite_schema')
+        .all()
+        .map((row) => row['name']),
+      ['other'],
+    );
+  });
+});
+
+test('no statement walks through a whole table', async () => {
+  using database = new DatabaseSync(memoryFile);
+  for (const migration of migrations) database.exec(migration);
+  assert.ok(Object.keys(statements).length > 30);
+  for (const [name, sql] of Object.entries(statements)) {
+    const plan = database
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all()
+      .map((row) => String(row['detail']));
+    for (const step of plan) {
+      assert.doesNotMatch(step, /^SCAN (?!.*USING (COVERING )?INDEX)|TEMP B-TREE/, `${name}: ${plan.join('; ')}`);
+      if (name !== 'absentBeyond') assert.doesNotMatch(step, /^SCAN/, `${name}: ${plan.join('; ')}`);
+    }
+  }
+});
+
+test('with 100 000 files it opens and answers at once', async (t) => {
+  await using place = await folder();
+  const file = join(place.path, 'goyi.db');
+  {
+    await using metadata = await openSqliteMetadata({ file, log: silentLog });
+    const serials = Array.from({ length: 100_000 }, (_, serial) => serial);
+    const startMs = performance.now();
+    for (let at = 0; at < serials.length; at += 20_000) {
+      await Promise.all(
+        serials.slice(at, at + 20_000).map((serial) => metadata.recordFile(rowOf(serial, { module: `example.com/m${serial % 1000}` }))),
+      );
+    }
+    t.diagnostic(`recorded in ${Math.round(performance.now() - startMs)} ms`);
+  }
+  const startMs = performance.now();
+  await using metadata = await openSqliteMetadata({ file, log: silentLog });
+  const totals = await metadata.totals();
+  t.diagnostic(`opened and counted in ${Math.round(performance.now() - startMs)} ms`);
+  assert.deepEqual([totals.files, totals.versions], [100_000, 100_000]);
+  const readMs = performance.now();
+  for (let serial = 0; serial < 1000; serial += 1)
+    assert.notEqual(await metadata.file(rowOf(serial * 97, { module: `example.com/m${(serial * 97) % 1000}` }).key), undefined);
+  t.diagnostic(`a read by key takes ${Math.round(performance.now() - readMs)} µs`);
+  assert.equal((await metadata.storedVersions('example.com/m7')).length, 100);
+});

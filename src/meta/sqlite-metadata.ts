@@ -1,0 +1,219 @@
+import { resolve } from 'node:path';
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { BlobKey } from '../base/blob-key.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { newLeaseOwner } from './leases.ts';
+import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, IndexEntry, LeaseAttempt, Metadata } from './metadata.ts';
+import { errorOfFailure, metadataError } from './sqlite-errors.ts';
+import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
+import { Prepared, type Row } from './sqlite-prepared.ts';
+import { answerOf, fileOf, forkOf, headOf, indexEntryOf, integer, text } from './sqlite-rows.ts';
+import type { StatementName } from './sqlite-statements.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
+import { InlineWriterHost, ThreadWriterHost, type WriterHost } from './sqlite-writer-host.ts';
+import type { SqliteWrites, WriteCall, WriteName } from './sqlite-writes.ts';
+
+/** Called before a write is handed in and after it was committed; what it throws is what the write throws. For tests. */
+export type MetadataFaults = (point: 'before' | 'after', write: WriteName) => void;
+
+export interface SqliteMetadataOptions {
+  /** The database file, made when it is not there; `:memory:` for one that lives as long as the object. */
+  readonly file: string;
+  readonly log: Log;
+  /** Wall clock of the index feed. */
+  readonly clock?: Pick<Clock, 'wallMs'>;
+  /** Milliseconds since a point that all processes of the machine share, never going back; a failed lease is kept on it. */
+  readonly sharedMs?: () => number;
+  /** The process whose life the leases hang on, as `ownIdentity` writes it; default: this one. */
+  readonly owner?: string;
+  readonly faults?: MetadataFaults;
+}
+
+/**
+ * Metadata in one SQLite file (WAL) that any number of processes of one machine use at once. Reads run here, in microseconds and beside any writer;
+ * writes run in a thread that commits them in groups, so that neither the disk nor another process's lock ever stops this thread.
+ * @throws {HubError} storage-full, storage-fault with the way out when the file is damaged or from a newer goyi
+ */
+export async function openSqliteMetadata(options: SqliteMetadataOptions): Promise<Metadata> {
+  const file = options.file === memoryFile ? memoryFile : resolve(options.file);
+  const database = await openDatabase(file);
+  const owner = newLeaseOwner(options.owner);
+  if (file === memoryFile)
+    return new SqliteMetadata({ ...options, file, database, host: new InlineWriterHost(new SqliteWriter(database, owner)) });
+  const reader = openReader(file, database);
+  options.log.debug('the metadata is open', { file });
+  return new SqliteMetadata({ ...options, file, database: reader, host: new ThreadWriterHost({ file, owner }) });
+}
+
+/**
+ * The reader is opened before any other connection ends, and closed after the writer. A connection that may not write leaves the log and its
+ * shared index (`-wal`, `-shm`) where they are when it ends: a hub that starts again on a disk that is full finds them and can read.
+ */
+function openReader(file: string, first: DatabaseSync): DatabaseSync {
+  try {
+    const reader = connect(file, { readOnly: true });
+    reader.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get();
+    return reader;
+  } catch (error) {
+    throw metadataError(file, 'read the metadata', error);
+  } finally {
+    first.close();
+  }
+}
+
+class SqliteMetadata implements Metadata {
+  readonly #file: string;
+  readonly #database: DatabaseSync;
+  readonly #reads: Prepared;
+  readonly #host: WriterHost;
+  readonly #clock: Pick<Clock, 'wallMs'>;
+  readonly #sharedMs: () => number;
+  readonly #faults: MetadataFaults;
+
+  constructor(options: SqliteMetadataOptions & { database: DatabaseSync; host: WriterHost }) {
+    this.#file = options.file;
+    this.#database = options.database;
+    this.#reads = new Prepared(options.database);
+    this.#host = options.host;
+    this.#clock = options.clock ?? systemClock;
+    this.#sharedMs = options.sharedMs ?? machineMs;
+    this.#faults = options.faults ?? (() => {});
+  }
+
+  async file(key: BlobKey): Promise<FileRow | undefined> {
+    return this.#one('file', fileOf, key);
+  }
+
+  async recordFile(row: FileRow): Promise<void> {
+    await this.#write('recordFile', row, this.#clock.wallMs() * 1000);
+  }
+
+  async recordFingerprint(key: BlobKey, fingerprint: string): Promise<void> {
+    await this.#write('recordFingerprint', key, fingerprint);
+  }
+
+  async forgetFile(key: BlobKey): Promise<void> {
+    await this.#write('forgetFile', key);
+  }
+
+  async filesAfter(key: BlobKey | undefined, limit: number): Promise<readonly FileRow[]> {
+    return this.#many('filesAfter', fileOf, key ?? '', bounded(limit));
+  }
+
+  async storedVersions(module: string): Promise<readonly string[]> {
+    return this.#many('storedVersions', (row) => text(row, 'version'), module);
+  }
+
+  async totals(): Promise<{ files: number; sizeBytes: number; versions: number }> {
+    const totals = this.#one('totals', (row) => ({
+      files: integer(row, 'files'),
+      sizeBytes: integer(row, 'size_bytes'),
+      versions: integer(row, 'versions'),
+    }));
+    return totals ?? { files: 0, sizeBytes: 0, versions: 0 };
+  }
+
+  async recordUses(uses: readonly { key: BlobKey; count: number; lastUsedAtMs: number }[]): Promise<void> {
+    // In pieces, so that a lease does not wait behind a day of counting.
+    for (let at = 0; at < uses.length; at += usesAtOnceMax) await this.#write('recordUses', uses.slice(at, at + usesAtOnceMax));
+  }
+
+  async filesUnusedSince(cutoffMs: number, limit: number): Promise<readonly (FileRow & { lastUsedAtMs: number })[]> {
+    const unused = (row: Row): FileRow & { lastUsedAtMs: number } => ({ ...fileOf(row), lastUsedAtMs: integer(row, 'last_used_at_ms') });
+    return this.#many('filesUnusedSince', unused, cutoffMs, bounded(limit));
+  }
+
+  async answer(name: string): Promise<AnswerRow | undefined> {
+    return this.#one('answer', answerOf, name);
+  }
+
+  async recordAnswer(row: AnswerRow): Promise<void> {
+    await this.#write('recordAnswer', row);
+  }
+
+  async head(database: string): Promise<HeadRow | undefined> {
+    return this.#one('head', headOf, database);
+  }
+
+  async advanceHead(next: HeadRow, expectedTreeSize: number | undefined): Promise<boolean> {
+    return await this.#write('advanceHead', next, expectedTreeSize);
+  }
+
+  async recordFork(evidence: ForkEvidence): Promise<void> {
+    await this.#write('recordFork', evidence);
+  }
+
+  async fork(database: string): Promise<ForkEvidence | undefined> {
+    return this.#one('fork', forkOf, database);
+  }
+
+  async clearFork(database: string, options: { forgetHead: boolean }): Promise<void> {
+    await this.#write('clearFork', database, options.forgetHead);
+  }
+
+  async acquireLease(key: string): Promise<LeaseAttempt> {
+    return await this.#write('acquireLease', key, this.#sharedMs());
+  }
+
+  async releaseLease(key: string, failure?: FillFailure & { readonly failureTtlMs: number }): Promise<void> {
+    await this.#write('releaseLease', key, failure, this.#sharedMs());
+  }
+
+  async indexSince(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {
+    return this.#many('indexSince', indexEntryOf, sinceUs, bounded(limit));
+  }
+
+  async setting(name: string): Promise<string | undefined> {
+    return this.#one('setting', (row) => text(row, 'value'), name);
+  }
+
+  async recordSetting(name: string, value: string): Promise<void> {
+    await this.#write('recordSetting', name, value);
+  }
+
+  /** Finishes the writes under way and gives back this owner's leases. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#host[Symbol.asyncDispose]();
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #one<T>(name: StatementName, convert: (row: Row) => T, ...values: SQLInputValue[]): T | undefined {
+    return this.#read(name, () => {
+      const row = this.#reads.get(name, ...values);
+      return row === undefined ? undefined : convert(row);
+    });
+  }
+
+  #many<T>(name: StatementName, convert: (row: Row) => T, ...values: SQLInputValue[]): T[] {
+    return this.#read(name, () => this.#reads.all(name, ...values).map(convert));
+  }
+
+  #read<T>(name: StatementName, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw metadataError(this.#file, `read ${name}`, error);
+    }
+  }
+
+  async #write<K extends WriteName>(name: K, ...args: Parameters<SqliteWrites[K]>): Promise<ReturnType<SqliteWrites[K]>> {
+    this.#faults('before', name);
+    const outcome = await this.#host.submit({ name, args } as WriteCall);
+    if (!outcome.ok) throw errorOfFailure(this.#file, name, outcome.failure);
+    this.#faults('after', name);
+    return outcome.value as ReturnType<SqliteWrites[K]>;
+  }
+}
+
+const usesAtOnceMax = 1000;
+
+/** SQLite takes a negative limit for none at all. */
+function bounded(limit: number): number {
+  return Math.max(0, Math.floor(limit));
+}
+
+/** Counts from the start of the machine, the same for every process; `performance.now` begins anew in each. */
+function machineMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}

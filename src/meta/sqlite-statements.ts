@@ -1,0 +1,91 @@
+/**
+ * Every statement that runs while the hub works. None of them may walk through a whole table: a test asks SQLite for the plan of each.
+ */
+const fileColumns =
+  'f.key, f.kind, f.module, f.version, f.size_bytes, f.sha256, f.fingerprint, f.h1, f.origin, f.proof_database, f.proof_tree_size, f.proof_record_id, f.proved_at_ms, f.stored_at_ms';
+
+export const statements: Readonly<Record<StatementName, string>> = {
+  file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
+  filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
+  storedVersions: `SELECT version FROM file WHERE module = ? AND kind = 'zip'`,
+  totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
+  filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
+    WHERE u.last_used_at_ms < ? ORDER BY u.last_used_at_ms LIMIT ?`,
+  upsertFile: `INSERT INTO file (key, kind, module, version, size_bytes, sha256, fingerprint, h1, origin, proof_database, proof_tree_size, proof_record_id, proved_at_ms, stored_at_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, module = excluded.module, version = excluded.version, size_bytes = excluded.size_bytes,
+      sha256 = excluded.sha256, fingerprint = excluded.fingerprint, h1 = excluded.h1, origin = excluded.origin, proof_database = excluded.proof_database,
+      proof_tree_size = excluded.proof_tree_size, proof_record_id = excluded.proof_record_id, proved_at_ms = excluded.proved_at_ms, stored_at_ms = excluded.stored_at_ms
+    RETURNING id`,
+  touchFile: `INSERT INTO file_use (file_id, uses, last_used_at_ms) VALUES (?, 0, ?)
+    ON CONFLICT (file_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)`,
+  updateFingerprint: 'UPDATE file SET fingerprint = ? WHERE key = ?',
+  deleteFile: 'DELETE FROM file WHERE key = ?',
+  addUses:
+    'UPDATE file_use SET uses = uses + ?, last_used_at_ms = max(last_used_at_ms, ?) WHERE file_id = (SELECT id FROM file WHERE key = ?)',
+
+  isIndexed: 'SELECT 1 FROM index_entry WHERE module = ? AND version = ?',
+  // Inside the write lock: whichever process is next, and wherever its clock stands, its entry comes after the last one.
+  insertIndexEntry:
+    'INSERT INTO index_entry (stored_at_us, module, version) VALUES (max(?, 1 + coalesce((SELECT max(stored_at_us) FROM index_entry), 0)), ?, ?)',
+  indexSince: 'SELECT module, version, stored_at_us FROM index_entry WHERE stored_at_us >= ? ORDER BY stored_at_us LIMIT ?',
+
+  answer: 'SELECT name, outcome, body, origin, fetched_at_ms FROM answer WHERE name = ?',
+  upsertAnswer: `INSERT INTO answer (name, outcome, body, origin, fetched_at_ms) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET outcome = excluded.outcome, body = excluded.body, origin = excluded.origin, fetched_at_ms = excluded.fetched_at_ms`,
+  absentBeyond: `SELECT fetched_at_ms FROM answer WHERE outcome = 'absent' ORDER BY fetched_at_ms DESC LIMIT 1 OFFSET ?`,
+  deleteAbsentUntil: `DELETE FROM answer WHERE outcome = 'absent' AND fetched_at_ms <= ?`,
+
+  head: 'SELECT checksum_database, tree_size, root, note FROM head WHERE checksum_database = ?',
+  upsertHead: `INSERT INTO head (checksum_database, tree_size, root, note) VALUES (?, ?, ?, ?)
+    ON CONFLICT (checksum_database) DO UPDATE SET tree_size = excluded.tree_size, root = excluded.root, note = excluded.note`,
+  deleteHead: 'DELETE FROM head WHERE checksum_database = ?',
+  fork: 'SELECT checksum_database, kept_note, contradicting_note, detail, seen_at_ms FROM fork WHERE checksum_database = ?',
+  insertFork: `INSERT INTO fork (checksum_database, kept_note, contradicting_note, detail, seen_at_ms) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (checksum_database) DO NOTHING`,
+  deleteFork: 'DELETE FROM fork WHERE checksum_database = ?',
+
+  lease: 'SELECT owner, failure_code, failure_message, failed_until_ms FROM lease WHERE key = ?',
+  takeLease: `INSERT INTO lease (key, owner) VALUES (?, ?)
+    ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, failure_code = NULL, failure_message = NULL, failed_until_ms = NULL`,
+  failLease: 'UPDATE lease SET failure_code = ?, failure_message = ?, failed_until_ms = ? WHERE key = ? AND owner = ?',
+  dropLease: 'DELETE FROM lease WHERE key = ? AND owner = ? AND failure_code IS NULL',
+  dropLeasesOf: 'DELETE FROM lease WHERE owner = ? AND failure_code IS NULL',
+  dropExpiredFailures: 'DELETE FROM lease WHERE failed_until_ms < ?',
+
+  setting: 'SELECT value FROM setting WHERE name = ?',
+  upsertSetting: 'INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+};
+
+export type StatementName =
+  | 'file'
+  | 'filesAfter'
+  | 'storedVersions'
+  | 'totals'
+  | 'filesUnusedSince'
+  | 'upsertFile'
+  | 'touchFile'
+  | 'updateFingerprint'
+  | 'deleteFile'
+  | 'addUses'
+  | 'isIndexed'
+  | 'insertIndexEntry'
+  | 'indexSince'
+  | 'answer'
+  | 'upsertAnswer'
+  | 'absentBeyond'
+  | 'deleteAbsentUntil'
+  | 'head'
+  | 'upsertHead'
+  | 'deleteHead'
+  | 'fork'
+  | 'insertFork'
+  | 'deleteFork'
+  | 'lease'
+  | 'takeLease'
+  | 'failLease'
+  | 'dropLease'
+  | 'dropLeasesOf'
+  | 'dropExpiredFailures'
+  | 'setting'
+  | 'upsertSetting';

@@ -1,0 +1,109 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { BlobKey } from '../base/blob-key.ts';
+import { HubError } from '../base/errors.ts';
+import { Leases } from './leases.ts';
+import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, LeaseAttempt } from './metadata.ts';
+import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
+import { Prepared } from './sqlite-prepared.ts';
+
+/** More "does not exist" answers than this are not kept: the oldest go. Looked after every so many answers only. */
+const absentMax = 10_000;
+const absentLookEvery = 256;
+
+type Uses = readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[];
+
+/**
+ * The writes of metadata, each inside a transaction that somebody else begins and commits.
+ * Arguments and results cross a thread, so they are plain data, and times are handed in by the caller.
+ */
+export class SqliteWrites {
+  readonly #prepared: Prepared;
+  readonly #leases: Leases;
+  #answersRecorded = 0;
+
+  constructor(database: DatabaseSync, owner: string) {
+    this.#prepared = new Prepared(database);
+    this.#leases = new Leases(this.#prepared, owner);
+  }
+
+  recordFile(row: FileRow, nowUs: number): void {
+    const stored = this.#prepared.get('upsertFile', ...valuesOfFile(row));
+    this.#prepared.run('touchFile', stored === undefined ? null : integer(stored, 'id'), Math.floor(row.storedAtMs));
+    if (row.kind === 'info' || this.#prepared.get('isIndexed', row.module, row.version) !== undefined) return;
+    this.#prepared.run('insertIndexEntry', Math.floor(nowUs), row.module, row.version);
+  }
+
+  recordFingerprint(key: BlobKey, fingerprint: string): void {
+    this.#prepared.run('updateFingerprint', fingerprint, key);
+  }
+
+  forgetFile(key: BlobKey): void {
+    this.#prepared.run('deleteFile', key);
+  }
+
+  recordUses(uses: Uses): void {
+    for (const { key, count, lastUsedAtMs } of uses) this.#prepared.run('addUses', count, Math.floor(lastUsedAtMs), key);
+  }
+
+  recordAnswer(row: AnswerRow): void {
+    this.#prepared.run('upsertAnswer', row.name, row.outcome, row.body, row.origin, Math.floor(row.fetchedAtMs));
+    this.#answersRecorded += 1;
+    if (this.#answersRecorded % absentLookEvery !== 0) return;
+    const beyond = this.#prepared.get('absentBeyond', absentMax);
+    if (beyond !== undefined) this.#prepared.run('deleteAbsentUntil', integer(beyond, 'fetched_at_ms'));
+  }
+
+  advanceHead(next: HeadRow, expectedTreeSize: number | undefined): boolean {
+    if (this.#prepared.get('fork', next.database) !== undefined) {
+      throw new HubError('log-forked', `the head of ${next.database} is frozen: two signed heads contradict each other`);
+    }
+    const row = this.#prepared.get('head', next.database);
+    const kept = row === undefined ? undefined : headOf(row);
+    if (kept?.treeSize !== expectedTreeSize) return false;
+    if (kept !== undefined && (next.treeSize < kept.treeSize || (next.treeSize === kept.treeSize && next.root !== kept.root))) return false;
+    this.#prepared.run('upsertHead', next.database, next.treeSize, next.root, next.note);
+    return true;
+  }
+
+  recordFork(evidence: ForkEvidence): void {
+    this.#prepared.run(
+      'insertFork',
+      evidence.database,
+      evidence.keptNote,
+      evidence.contradictingNote,
+      evidence.detail,
+      Math.floor(evidence.seenAtMs),
+    );
+  }
+
+  clearFork(database: string, forgetHead: boolean): void {
+    this.#prepared.run('deleteFork', database);
+    if (forgetHead) this.#prepared.run('deleteHead', database);
+  }
+
+  recordSetting(name: string, value: string): void {
+    this.#prepared.run('upsertSetting', name, value);
+  }
+
+  acquireLease(key: string, nowMs: number): LeaseAttempt {
+    return this.#leases.acquire(key, nowMs);
+  }
+
+  releaseLease(key: string, failure: (FillFailure & { readonly failureTtlMs: number }) | undefined, nowMs: number): void {
+    this.#leases.release(key, failure, nowMs);
+  }
+
+  releaseLeases(): void {
+    this.#leases.releaseAll();
+  }
+}
+
+export type WriteName = keyof SqliteWrites;
+
+/** One call of a method of {@link SqliteWrites} as plain data. */
+export type WriteCall = { [K in WriteName]: { readonly name: K; readonly args: Parameters<SqliteWrites[K]> } }[WriteName];
+
+/** These need to outlive a process, not a power cut: they are committed without waiting for the disk. */
+export function isSoft(name: WriteName): boolean {
+  return name === 'recordUses' || name === 'acquireLease' || name === 'releaseLease' || name === 'releaseLeases';
+}

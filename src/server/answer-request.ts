@@ -1,0 +1,262 @@
+import type { Clock } from '../base/clock.ts';
+import { codeOf, HubError, messageOf } from '../base/errors.ts';
+import { unreachable } from '../base/invariant.ts';
+import type { Log } from '../base/log.ts';
+import type { Station } from '../hub/station.ts';
+import type { ProxyRequest } from '../protocol/proxy-request.ts';
+import { Briefly } from './briefly.ts';
+import type { Exchange, FailureCode, RequestKind } from './exchange.ts';
+import { reportReadiness, type ReadinessReport } from './health.ts';
+import { formatIndex, INDEX_CONTENT_TYPE, parseIndexQuery } from './index-feed.ts';
+import type { ServerLimits } from './limits.ts';
+import { clipped, formatErrorBody, printable } from './printable.ts';
+import { parseTarget, route, type Route } from './router.ts';
+import { NO_STORE, sendServed, sendText, SHORT_LIVED, TEXT, type Sender } from './send-answer.ts';
+import { STATUS_CLIENT_LEFT, statusOf } from './status.ts';
+import { METRICS_CONTENT_TYPE } from './telemetry.ts';
+import { clientAddress, welcomePage } from './welcome.ts';
+
+/** Who may read without a token. */
+export interface Access {
+  readonly anonymous: readonly 'read'[];
+}
+
+export interface AnsweringParts {
+  readonly station: Station;
+  /** Names of the checksum databases below `/sumdb/`. */
+  readonly databases: readonly string[];
+  readonly access: Access;
+  readonly limits: ServerLimits;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly verifyOff: boolean;
+  /** Without a slash at the end; undefined: from each request's Host. */
+  readonly publicUrl: string | undefined;
+  readonly secure: boolean;
+  readonly metricsText: () => Promise<string>;
+}
+
+const PROBE_FRESH_MS = 1_000;
+
+/** Turns requests into answers. One for a server. */
+export class Answering {
+  readonly #parts: AnsweringParts;
+  readonly #sender: Sender;
+  readonly #readinessReport: Briefly<ReadinessReport>;
+  readonly #metricsText: Briefly<string>;
+  #waiting = 0;
+
+  constructor(parts: AnsweringParts, sender: Sender) {
+    this.#parts = parts;
+    this.#sender = sender;
+    const { station, log, clock, metricsText } = parts;
+    // Both cost milliseconds and are open to whoever hammers on them.
+    this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
+    this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
+  }
+
+  /** Requests that wait for the station. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Answers, and never rejects: whatever goes wrong becomes an answer or, once a head is sent, a cut connection. */
+  async answer(exchange: Exchange): Promise<void> {
+    try {
+      await this.#answer(exchange);
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  #answer(exchange: Exchange): void | Promise<void> {
+    const { req } = exchange;
+    if (req.method !== 'GET' && !exchange.isHead) {
+      // What the body holds is not read.
+      exchange.res.shouldKeepAlive = false;
+      return this.#refuse(exchange, 'method-not-allowed', 'only GET and HEAD are answered here', ['Allow', 'GET, HEAD']);
+    }
+    if (req.httpVersionMajor !== 1) return this.#refuse(exchange, 'bad-request', 'only HTTP/1 is spoken here');
+    if (hasBody(exchange)) {
+      exchange.res.shouldKeepAlive = false;
+      return this.#refuse(exchange, 'bad-request', 'a request here has no body');
+    }
+    const target = parseTarget(req.url ?? '', this.#parts.limits.targetLengthMax);
+    if (!target.ok) return this.#refuse(exchange, 'bad-request', target.reason);
+    return this.#follow(exchange, route(target.value, this.#parts.databases));
+  }
+
+  #follow(exchange: Exchange, asked: Route): void | Promise<void> {
+    switch (asked.kind) {
+      case 'healthz':
+        exchange.kind = 'probe';
+        return this.#text(exchange, 'ok\n');
+      case 'readyz':
+        exchange.kind = 'probe';
+        return this.#readiness(exchange);
+      case 'welcome':
+        return this.#welcome(exchange);
+      default:
+        break;
+    }
+    // One place decides about reading; tokens will be asked for here.
+    if (!this.#parts.access.anonymous.includes('read')) {
+      return this.#refuse(exchange, 'unauthorized', 'this hub asks for a name and a token', [
+        'WWW-Authenticate',
+        'Basic realm="goyi", charset="UTF-8"',
+      ]);
+    }
+    switch (asked.kind) {
+      case 'metrics':
+        exchange.kind = 'probe';
+        return this.#metrics(exchange);
+      case 'index':
+        exchange.kind = 'index';
+        return this.#index(exchange, asked.query);
+      case 'proxy':
+        exchange.kind = kindOf(asked.request);
+        return this.#proxy(exchange, asked.request, asked.cachedOnly);
+      case 'malformed':
+        return this.#refuse(exchange, 'bad-request', asked.reason);
+      case 'absent':
+        return this.#refuse(exchange, 'not-found', asked.reason);
+      default:
+        return unreachable(asked);
+    }
+  }
+
+  async #proxy(exchange: Exchange, request: ProxyRequest, cachedOnly: boolean): Promise<void> {
+    const mayFill = !cachedOnly && !saysTrue(exchange.req.headers['disable-module-fetch']);
+    // Beyond the limit what is stored is still answered: only those who would have to wait are sent away.
+    const fill = mayFill && this.#waiting < this.#parts.limits.waitingMax;
+    const served = await this.#ask(exchange, request, fill).catch((error: unknown) => {
+      if (mayFill && !fill && codeOf(error) === 'not-cached')
+        throw new HubError('overloaded', 'too many requests wait for upstreams: run the command again');
+      throw error;
+    });
+    if (exchange.isOver) {
+      if (served.kind === 'blob') await served.blob[Symbol.asyncDispose]();
+      throw new HubError('canceled', 'the client left');
+    }
+    await sendServed(this.#sender, exchange, served);
+  }
+
+  async #ask(exchange: Exchange, request: ProxyRequest, fill: boolean): ReturnType<Station['answer']> {
+    this.#waiting += 1;
+    try {
+      return await this.#parts.station.answer(request, { fill }, exchange.signal);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #index(exchange: Exchange, query: string): Promise<void> {
+    const parsed = parseIndexQuery(query);
+    if (!parsed.ok) return this.#refuse(exchange, 'bad-request', parsed.reason);
+    const entries = await this.#parts.station.index(parsed.value.sinceUs, parsed.value.limit);
+    sendText(this.#sender, exchange, 200, INDEX_CONTENT_TYPE, formatIndex(entries), ['Cache-Control', SHORT_LIVED]);
+  }
+
+  async #readiness(exchange: Exchange): Promise<void> {
+    const report = await this.#readinessReport.get();
+    const body = `${JSON.stringify(report, undefined, 2)}\n`;
+    sendText(this.#sender, exchange, report.ready ? 200 : 503, 'application/json', body, ['Cache-Control', NO_STORE]);
+  }
+
+  async #metrics(exchange: Exchange): Promise<void> {
+    const body = await this.#metricsText.get();
+    sendText(this.#sender, exchange, 200, METRICS_CONTENT_TYPE, body, ['Cache-Control', NO_STORE]);
+  }
+
+  #welcome(exchange: Exchange): void {
+    const { publicUrl, secure, version, verifyOff } = this.#parts;
+    const { headers } = exchange.req;
+    const address = clientAddress({ publicUrl, host: headers.host, secure });
+    this.#text(exchange, welcomePage({ address, version, verifyOff }, headers['accept-language']), ['Vary', 'Accept-Language, Host']);
+  }
+
+  #text(exchange: Exchange, body: string, headers: readonly string[] = []): void {
+    sendText(this.#sender, exchange, 200, TEXT, body, ['Cache-Control', NO_STORE, ...headers]);
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const { res } = exchange;
+    const code = codeOf(error) ?? 'internal';
+    if (code === 'internal') this.#logBug(exchange, error);
+    const hasLeft = exchange.isOver || res.destroyed || (res.headersSent && code === 'canceled');
+    if (hasLeft || res.headersSent) {
+      exchange.failure = hasLeft && code !== 'internal' ? 'canceled' : code;
+      exchange.status = hasLeft ? STATUS_CLIENT_LEFT : statusOfFailure(code);
+      if (!hasLeft && code !== 'internal')
+        this.#parts.log.error('an answer broke off', { code, reason: messageOf(error), request: exchange.id });
+      // A clean end would make a part look like the whole.
+      res.destroy();
+      return;
+    }
+    if (code === 'internal') return this.#refuse(exchange, code, 'the hub failed inside; its log says why');
+    if (code === 'canceled') return this.#refuse(exchange, code, 'the hub is stopping: run the command again');
+    this.#refuse(exchange, code, messageOf(error));
+  }
+
+  #logBug(exchange: Exchange, error: unknown): void {
+    this.#parts.log.error('a request met a bug', {
+      request: exchange.id,
+      path: clipped(printable((exchange.req.url ?? '').slice(0, 300).split('?', 1)[0] ?? ''), 300),
+      reason: messageOf(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+  }
+
+  #refuse(exchange: Exchange, code: FailureCode, sentence: string, more: readonly string[] = []): void {
+    exchange.failure = code;
+    const status = statusOfFailure(code);
+    const trailer = status >= 500 ? `(goyi: ${code}, request ${exchange.id})` : undefined;
+    // Whether something is cached depends on a request's header, so a cache in between must not keep that it is not.
+    const isAbsent = status === 404 && code !== 'not-cached';
+    const headers = ['Cache-Control', isAbsent ? SHORT_LIVED : NO_STORE, 'Goyi-Error', code];
+    if (code === 'overloaded' || code === 'still-fetching') headers.push('Retry-After', '5');
+    sendText(this.#sender, exchange, status, TEXT, formatErrorBody(sentence, trailer), [...headers, ...more]);
+  }
+}
+
+function statusOfFailure(code: FailureCode): number {
+  switch (code) {
+    case 'unauthorized':
+      return 401;
+    case 'range-unsatisfiable':
+      return 416;
+    case 'internal':
+      return 503;
+    default:
+      return statusOf(code);
+  }
+}
+
+function hasBody({ req }: Exchange): boolean {
+  const { headers } = req;
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0);
+}
+
+/** As Go's strconv.ParseBool, by which crawlers of the public mirror know this header. */
+function saysTrue(header: string | string[] | undefined): boolean {
+  return typeof header === 'string' && /^(?:1|t|true)$/i.test(header);
+}
+
+function kindOf(request: ProxyRequest): RequestKind {
+  switch (request.kind) {
+    case 'file':
+      return request.file;
+    case 'list':
+    case 'latest':
+    case 'query':
+      return request.kind;
+    case 'sumdb-supported':
+    case 'sumdb-latest':
+    case 'sumdb-lookup':
+    case 'sumdb-tile':
+      return 'sumdb';
+    default:
+      return unreachable(request);
+  }
+}

@@ -1,0 +1,42 @@
+/** What one worker's server allows its clients. Every time is in milliseconds. */
+export interface ServerLimits {
+  /** Open connections; more are closed by the kernel's next accept. */
+  readonly connectionsMax: number;
+  /** From a connection's first byte (or its opening) to the end of a request's head. */
+  readonly headerMs: number;
+  /** From the first byte to the end of a whole request. */
+  readonly requestMs: number;
+  /** Of a request's head, target included. */
+  readonly headerBytesMax: number;
+  /** Characters of a request's target. */
+  readonly targetLengthMax: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number;
+  /** A client that has taken nothing of its answer for this long is cut. One write is at most `chunkBytes`, so this is also a minimum speed. */
+  readonly writeStallMs: number;
+  /** Requests of one connection that wait for the one before them; a client that sends more ahead is cut. */
+  readonly pipelineMax: number;
+  /** Requests that wait for an answer at once; beyond it only what is stored is answered, the rest is told to come again. */
+  readonly waitingMax: number;
+  /** Size of one read and one write of a large answer. */
+  readonly chunkBytes: number;
+  /** Buffers of `chunkBytes` for large answers; when all are taken, `spareChunkBytes` at a time are sent, so that nobody waits for a buffer. */
+  readonly chunkBuffersMax: number;
+  readonly spareChunkBytes: number;
+}
+
+/** Memory they allow: buffers 32 MiB + 4096 connections of 32 KiB; 1024 waiting requests with 32 behind each. */
+export const defaultServerLimits: ServerLimits = {
+  connectionsMax: 4096,
+  headerMs: 15_000,
+  requestMs: 30_000,
+  headerBytesMax: 16 * 1024,
+  targetLengthMax: 4096,
+  keepAliveMs: 75_000,
+  writeStallMs: 60_000,
+  pipelineMax: 32,
+  waitingMax: 1024,
+  chunkBytes: 256 * 1024,
+  chunkBuffersMax: 128,
+  spareChunkBytes: 32 * 1024,
+};

@@ -1,0 +1,64 @@
+import { parsed, refused, type Parsed } from '../base/parsed.ts';
+import { parseProxyRequest, type ProxyRequest } from '../protocol/proxy-request.ts';
+
+/** A request's target, still percent-encoded: nothing normalises it, so that one parser alone decides what a path means. */
+export interface Target {
+  readonly path: string;
+  /** Without its `?`; '' when there is none. */
+  readonly query: string;
+}
+
+export type Route =
+  | { readonly kind: 'welcome' }
+  | { readonly kind: 'healthz' }
+  | { readonly kind: 'readyz' }
+  | { readonly kind: 'metrics' }
+  | { readonly kind: 'index'; readonly query: string }
+  | { readonly kind: 'proxy'; readonly request: ProxyRequest; readonly cachedOnly: boolean }
+  | { readonly kind: 'malformed'; readonly reason: string }
+  | { readonly kind: 'absent'; readonly reason: string };
+
+const CACHED_ONLY = '/cached-only';
+
+const WELCOME: Route = { kind: 'welcome' };
+const HEALTHZ: Route = { kind: 'healthz' };
+const READYZ: Route = { kind: 'readyz' };
+const METRICS: Route = { kind: 'metrics' };
+
+/** Takes the target as the request line has it: `/path?query`, or `http://host/path?query` as sent to a proxy. RFC 9112 §3.2 */
+export function parseTarget(raw: string, lengthMax: number): Parsed<Target> {
+  if (raw.length > lengthMax) return refused(`the address is longer than ${lengthMax} characters`);
+  if (/[^\x21-\x7e]/.test(raw)) return refused('the address holds a character that must be percent-encoded');
+  let target = raw;
+  if (!raw.startsWith('/')) {
+    const absolute = /^https?:\/\/[^/?#]+/i.exec(raw);
+    if (absolute === null) return refused('the address does not begin with a slash');
+    target = raw.slice(absolute[0].length);
+    if (!target.startsWith('/')) target = `/${target}`;
+  }
+  const mark = target.indexOf('?');
+  return parsed(mark === -1 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) });
+}
+
+/** What a target asks for. `databases` are the names of the configured checksum databases. */
+export function route(target: Target, databases: readonly string[]): Route {
+  const { path } = target;
+  switch (path) {
+    case '/':
+      return WELCOME;
+    case '/index':
+      return { kind: 'index', query: target.query };
+    case '/-/healthz':
+      return HEALTHZ;
+    case '/-/readyz':
+      return READYZ;
+    case '/-/metrics':
+      return METRICS;
+    default: {
+      const cachedOnly = path.startsWith(`${CACHED_ONLY}/`);
+      const answer = parseProxyRequest(cachedOnly ? path.slice(CACHED_ONLY.length) : path, databases);
+      if (answer.ok) return { kind: 'proxy', request: answer.value, cachedOnly };
+      return { kind: answer.status, reason: answer.reason };
+    }
+  }
+}

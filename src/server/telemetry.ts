@@ -1,0 +1,279 @@
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
+import { messageOf } from '../base/errors.ts';
+import type { CacheOutcome, Events } from '../base/events.ts';
+import type { Log } from '../base/log.ts';
+import type { RequestKind } from './exchange.ts';
+
+/** What the server tells of one answer. */
+export interface AnswerRecord {
+  readonly kind: RequestKind;
+  readonly outcome: CacheOutcome | undefined;
+  /** 499 for a client that left before its answer. */
+  readonly status: number;
+  readonly seconds: number;
+  readonly sentBytes: number;
+}
+
+/** The part of the telemetry that the server writes to. */
+export interface ServerTelemetry {
+  answered(record: AnswerRecord): void;
+  connectionCut(reason: string): void;
+}
+
+/** One worker's metrics as plain data, to be sent to the primary. */
+export type MetricsSnapshot = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+export interface StoreTotals {
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly versions: number;
+}
+
+export interface Telemetry {
+  readonly events: Events;
+  readonly server: ServerTelemetry;
+  /** A gauge `goyi_queue_depth{queue}` whose value is asked for at each scrape; a worker's values are added up. */
+  watchQueue(queue: string, depth: () => number): void;
+  /** `goyi_store_*`; asked for at most once in 30 s. */
+  watchStore(totals: () => Promise<StoreTotals>): void;
+  snapshot(): Promise<MetricsSnapshot>;
+  /** This process alone, in the Prometheus text format. */
+  text(): Promise<string>;
+}
+
+export const METRICS_CONTENT_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** Every worker's metrics as one text in the Prometheus format: counters and depths added up, store size and tree heads the largest seen. */
+export function aggregate(snapshots: readonly MetricsSnapshot[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...snapshots]).metrics();
+}
+
+const SECONDS_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
+const STORE_FRESH_MS = 30_000;
+
+export function createTelemetry(options: { log: Log; version: string; verify: 'require' | 'off' }): Telemetry {
+  const { log } = options;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 20 });
+  new Gauge({ name: 'goyi_info', help: 'Workers by version and verification', labelNames: ['version', 'verify'], registers: [registry] })
+    .labels(options.version, options.verify)
+    .set(1);
+
+  const queues = new Map<string, () => number>();
+  new Gauge({
+    name: 'goyi_queue_depth',
+    help: 'Entries that wait or are under way, by queue',
+    labelNames: ['queue'],
+    registers: [registry],
+    collect() {
+      for (const [queue, depth] of queues) this.set({ queue }, depth());
+    },
+  });
+
+  return {
+    events: createEvents(registry, log),
+    server: createServerTelemetry(registry),
+    watchQueue(queue, depth) {
+      queues.set(queue, depth);
+    },
+    watchStore(totals) {
+      registerStore(registry, log, totals);
+    },
+    snapshot: () => registry.getMetricsAsJSON(),
+    text: () => registry.metrics(),
+  };
+}
+
+function createServerTelemetry(registry: Registry): ServerTelemetry {
+  const registers = [registry];
+  const requests = new Counter({
+    name: 'goyi_requests_total',
+    help: 'Answers by what was asked, where the answer came from, and class of status',
+    labelNames: ['kind', 'outcome', 'status'],
+    registers,
+  });
+  const sent = new Counter({ name: 'goyi_sent_bytes_total', help: 'Bytes of bodies sent to clients', labelNames: ['kind'], registers });
+  const seconds = new Histogram({
+    name: 'goyi_request_seconds',
+    help: 'Time from a request to the end of its answer',
+    labelNames: ['kind'],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  });
+  const cuts = new Counter({ name: 'goyi_connections_cut_total', help: 'Connections cut, by reason', labelNames: ['reason'], registers });
+  // Bound once: finding a child by its labels costs more than counting.
+  const children = new Map<string, { requests: Counter.Internal; sent: Counter.Internal; seconds: Histogram.Internal<'kind'> }>();
+  return {
+    answered({ kind, outcome = 'none', status, seconds: time, sentBytes }) {
+      const statusClass = `${Math.floor(status / 100)}xx`;
+      const key = `${kind} ${outcome} ${statusClass}`;
+      let child = children.get(key);
+      if (child === undefined) {
+        child = { requests: requests.labels(kind, outcome, statusClass), sent: sent.labels(kind), seconds: seconds.labels(kind) };
+        children.set(key, child);
+      }
+      child.requests.inc();
+      child.sent.inc(sentBytes);
+      child.seconds.observe(time);
+    },
+    connectionCut(reason) {
+      cuts.inc({ reason });
+    },
+  };
+}
+
+function registerStore(registry: Registry, log: Log, totals: () => Promise<StoreTotals>): void {
+  let last: Promise<StoreTotals | undefined> | undefined;
+  let askedMs = 0;
+  const ask = (): Promise<StoreTotals | undefined> => {
+    if (last === undefined || performance.now() - askedMs >= STORE_FRESH_MS) {
+      askedMs = performance.now();
+      last = totals().catch((error: unknown) => {
+        log.warn('the size of the store is not known', { reason: messageOf(error) });
+        return undefined;
+      });
+    }
+    return last;
+  };
+  const gauge = (name: string, help: string, field: keyof StoreTotals): void => {
+    new Gauge({
+      name,
+      help,
+      // Every worker reports the same store.
+      aggregator: 'max',
+      registers: [registry],
+      async collect() {
+        const known = await ask();
+        if (known === undefined) this.remove();
+        else this.set(known[field]);
+      },
+    });
+  };
+  gauge('goyi_store_bytes', 'Size of what is stored', 'sizeBytes');
+  gauge('goyi_store_files', 'Stored files', 'files');
+  gauge('goyi_store_versions', 'Stored module versions', 'versions');
+}
+
+function createEvents(registry: Registry, log: Log): Events {
+  return { ...createUpstreamEvents(registry, log), ...createContentEvents(registry, log) };
+}
+
+type UpstreamEvents = Pick<Events, 'upstreamAnswered' | 'upstreamBytes' | 'breakerMoved'>;
+
+function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
+  const registers = [registry];
+  const answers = new Counter({
+    name: 'goyi_upstream_answers_total',
+    help: 'Answers of upstreams, by outcome',
+    labelNames: ['upstream', 'outcome'],
+    registers,
+  });
+  const firstByte = new Histogram({
+    name: 'goyi_upstream_first_byte_seconds',
+    help: 'Time to the first byte of an upstream that answered',
+    labelNames: ['upstream'],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  });
+  const bytes = new Counter({
+    name: 'goyi_upstream_bytes_total',
+    help: 'Bytes received from upstreams',
+    labelNames: ['upstream'],
+    registers,
+  });
+  const breaker = new Gauge({
+    name: 'goyi_upstream_breaker',
+    help: 'Workers whose circuit breaker of an upstream is in a state',
+    labelNames: ['upstream', 'state'],
+    registers,
+  });
+  return {
+    upstreamAnswered({ upstream, outcome, seconds, detail }) {
+      answers.labels(upstream, outcome).inc();
+      if (outcome === 'found' || outcome === 'absent') firstByte.labels(upstream).observe(seconds);
+      if (outcome === 'fault') log.warn('upstream failed', { upstream, seconds: rounded(seconds), detail });
+      else log.debug('upstream answered', { upstream, outcome, seconds: rounded(seconds), detail });
+    },
+    upstreamBytes({ upstream, sizeBytes }) {
+      bytes.labels(upstream).inc(sizeBytes);
+    },
+    breakerMoved({ upstream, state, reason }) {
+      for (const each of ['closed', 'open', 'half-open'] as const) breaker.labels(upstream, each).set(each === state ? 1 : 0);
+      if (state === 'open') log.warn('upstream is given a rest', { upstream, reason });
+      else log.info(state === 'closed' ? 'upstream is used again' : 'upstream is tried', { upstream, reason });
+    },
+  };
+}
+
+function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents> {
+  const registers = [registry];
+  const fills = new Counter({ name: 'goyi_fills_total', help: 'Fills by kind and outcome', labelNames: ['kind', 'outcome'], registers });
+  const fillSeconds = new Histogram({
+    name: 'goyi_fill_seconds',
+    help: 'Time to fetch, prove and store one file',
+    labelNames: ['kind'],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  });
+  const fillBytes = new Counter({ name: 'goyi_fill_bytes_total', help: 'Bytes stored by fills', labelNames: ['kind'], registers });
+  const cached = new Counter({ name: 'goyi_cache_total', help: 'Look-ups in what is stored', labelNames: ['kind', 'outcome'], registers });
+  const unverified = new Counter({
+    name: 'goyi_verification_failures_total',
+    help: 'Bytes, records or logs that did not verify',
+    labelNames: ['reason'],
+    registers,
+  });
+  const treeSize = new Gauge({
+    name: 'goyi_log_tree_size',
+    help: 'Size of the newest verified tree of a checksum database',
+    labelNames: ['database'],
+    aggregator: 'max',
+    registers,
+  });
+  const setAside = new Counter({ name: 'goyi_files_set_aside_total', help: 'Stored files that differed from what was sealed', registers });
+  const degraded = new Counter({ name: 'goyi_storage_degraded_total', help: 'Times that storage failed or was full', registers });
+  return {
+    filled({ kind, outcome, seconds, sizeBytes, module, version, origin }) {
+      fills.labels(kind, outcome).inc();
+      const fields = { kind, module, version, origin, outcome, seconds: rounded(seconds), bytes: sizeBytes };
+      if (outcome === 'stored') {
+        fillSeconds.labels(kind).observe(seconds);
+        fillBytes.labels(kind).inc(sizeBytes);
+        log.info('stored', fields);
+      } else if (outcome === 'not-found' || outcome === 'canceled') log.debug('not stored', fields);
+      else log.warn('not stored', fields);
+    },
+    cached({ kind, outcome }) {
+      cached.inc({ kind, outcome });
+    },
+    verificationFailed({ reason, subject, detail }) {
+      unverified.labels(reason).inc();
+      log.error('verification failed', { reason, subject, detail });
+    },
+    headAdvanced({ database, treeSize: size }) {
+      treeSize.labels(database).set(size);
+      log.debug('checksum database advanced', { database, treeSize: size });
+    },
+    fileSetAside({ key, reason }) {
+      setAside.inc();
+      log.error('a stored file was set aside', { key, reason });
+    },
+    storageDegraded({ reason }) {
+      degraded.inc();
+      log.error('storage is degraded', { reason });
+    },
+  };
+}
+
+function rounded(seconds: number): number {
+  return Math.round(seconds * 1000) / 1000;
+}
