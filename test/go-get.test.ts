@@ -48,15 +48,15 @@ test('go list -m -versions, @latest by list, a version prefix and an unknown ver
   await using hub = await startHub({ dataDir: join(folder.path, 'data'), upstreams: [await realUpstream()] });
   const directory = await emptyModule(folder.path, 'app');
   const settings = { GOPROXY: hub.url, GOMODCACHE: join(folder.path, 'cache') };
-  const versions = await runGo(directory, ['list', '-m', '-versions', 'rsc.io/quote'], settings);
-  assert.match(versions.stdout, /^rsc\.io\/quote v1\.0\.0 .*v1\.5\.2/);
-  assert.doesNotMatch(versions.stdout, /v0\.0\.0-2018/);
-  const latest = await fetch(`${hub.url}/rsc.io/quote/@latest`);
+  const versions = await runGo(directory, ['list', '-m', '-versions', 'github.com/pkg/errors'], settings);
+  assert.match(versions.stdout, /^github\.com\/pkg\/errors v0\.1\.0 .*v0\.9\.1$/m, versions.stderr);
+  assert.doesNotMatch(versions.stdout, /v0\.0\.0-2017/, 'pseudo-versions are not listed');
+  const latest = await fetch(`${hub.url}/github.com/pkg/errors/@latest`);
   assert.equal(latest.status, 200);
-  assert.equal(((await latest.json()) as { Version: string }).Version, 'v1.5.2');
-  const prefix = await fetch(`${hub.url}/rsc.io/quote/@v/v1.4.info`);
-  assert.equal(((await prefix.json()) as { Version: string }).Version, 'v1.4.0');
-  const unknown = await fetch(`${hub.url}/rsc.io/quote/@v/v1.99.0.info`);
+  assert.equal(((await latest.json()) as { Version: string }).Version, 'v0.9.1');
+  const prefix = await fetch(`${hub.url}/github.com/pkg/errors/@v/v0.8.info`);
+  assert.equal(((await prefix.json()) as { Version: string }).Version, 'v0.8.1');
+  const unknown = await fetch(`${hub.url}/github.com/pkg/errors/@v/v0.99.0.info`);
   assert.ok(unknown.status === 404 || unknown.status === 403, String(unknown.status));
 });
 

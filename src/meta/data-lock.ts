@@ -41,6 +41,9 @@ export async function isDataDirHeld(dir: string): Promise<boolean> {
   return (holder !== undefined && isAlive(holder)) || isLocked(lockFile);
 }
 
+/** A lock nobody refers to any more would be closed by the garbage collector, and with it freed. */
+const held = new Set<DatabaseSync>();
+
 class HeldDataDir implements AsyncDisposable {
   readonly #lock: DatabaseSync;
   readonly #pidFile: string;
@@ -48,13 +51,14 @@ class HeldDataDir implements AsyncDisposable {
   constructor(lock: DatabaseSync, pidFile: string) {
     this.#lock = lock;
     this.#pidFile = pidFile;
+    held.add(lock);
   }
 
   /** The name goes before the lock: the other way round it could be the next holder's that is removed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#lock.isOpen) return;
+    if (!held.delete(this.#lock)) return;
     await rm(this.#pidFile, { force: true }).catch(() => {});
-    if (this.#lock.isOpen) this.#lock.close();
+    this.#lock.close();
   }
 }
 
@@ -75,11 +79,11 @@ function isLocked(lockFile: string): boolean {
 /** The patience outlasts somebody who only looks. */
 const lockMs = 250;
 
-/** Undefined when another process has it. Nothing is written, so that a full disk does not keep the hub from starting. */
+/** Undefined when another process has it. Nothing is ever written, not even a journal, so that a full disk does not keep the hub from starting. */
 function takeLock(lockFile: string): DatabaseSync | undefined {
   const lock = new DatabaseSync(lockFile, { timeout: lockMs });
   try {
-    lock.exec('BEGIN EXCLUSIVE');
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
     lock.close();

@@ -19,6 +19,9 @@ export interface WriterHost extends AsyncDisposable {
 
 const waitingMax = 100_000;
 const closeMs = 15_000;
+/** A disk that hangs must not hang its callers. Longer than SQLite waits for another process's lock. */
+const patienceMs = 60_000;
+const lookEveryMs = 5_000;
 
 /** Writes on the calling thread, for a database in memory, which only its own connection can see. */
 export class InlineWriterHost implements WriterHost {
@@ -38,6 +41,7 @@ export class InlineWriterHost implements WriterHost {
 }
 
 interface Waiting {
+  readonly sinceMs: number;
   resolve(outcome: WriteOutcome): void;
   reject(error: HubError): void;
 }
@@ -50,6 +54,7 @@ export class ThreadWriterHost implements WriterHost {
   #group: { id: number; call: WriteCall }[] = [];
   #serial = 0;
   #closed = false;
+  #watch: NodeJS.Timeout | undefined;
 
   constructor(start: ThreadStart) {
     this.#start = start;
@@ -63,7 +68,7 @@ export class ThreadWriterHost implements WriterHost {
     const id = (this.#serial += 1);
     if (this.#group.length === 0) queueMicrotask(() => this.#send());
     this.#group.push({ id, call });
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, sinceMs: performance.now() }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -79,12 +84,14 @@ export class ThreadWriterHost implements WriterHost {
     const timer = setTimeout(() => void worker.terminate(), closeMs);
     await promise;
     clearTimeout(timer);
+    clearInterval(this.#watch);
   }
 
   #send(): void {
     if (this.#group.length === 0) return;
     this.#worker ??= this.#spawn();
     this.#worker.ref();
+    this.#watch ??= setInterval(() => this.#giveUpOld(), lookEveryMs).unref();
     const group = this.#group;
     this.#group = [];
     this.#worker.postMessage(group satisfies ThreadMessage);
@@ -111,8 +118,19 @@ export class ThreadWriterHost implements WriterHost {
       this.#waiting.get(id)?.resolve(outcome);
       this.#waiting.delete(id);
     }
+    if (this.#waiting.size > 0) return;
     // An idle writer must not keep a finished program from ending.
-    if (this.#waiting.size === 0) worker.unref();
+    worker.unref();
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
+  #giveUpOld(): void {
+    for (const [id, waiting] of this.#waiting) {
+      if (performance.now() - waiting.sinceMs < patienceMs) return; // The map is in the order of arrival.
+      this.#waiting.delete(id);
+      waiting.reject(new HubError('storage-fault', `the metadata does not take a write within ${patienceMs / 1000} seconds`));
+    }
   }
 
   #lost(worker: Worker, cause: unknown): void {

@@ -26,7 +26,8 @@ export class Http1Link {
         const open = async (): Promise<void> => {
           let socket: Socket;
           try {
-            socket = this.#takeSpare() ?? (await options.connect());
+            // Never within this call: undici does not look for an answer before it returns.
+            socket = await (this.#takeSpare() ?? options.connect());
           } catch (error) {
             done(error as Error, null);
             return;

@@ -47,10 +47,11 @@ export function faultOf(error: unknown): OutboundFault | undefined {
 export function translateExchangeError(error: unknown, doing: string): HubError {
   if (error instanceof HubError) return error;
   const code = codeOfSystemError(error);
-  const garbled = code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_INVALID_ARG';
+  const unread = error instanceof Error && error.name === 'HTTPParserError';
+  const garbled = unread || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_INVALID_ARG';
   const reason = code === '' ? 'the connection failed' : `the connection failed (${code})`;
   return garbled
-    ? new OutboundError('garbled', `${doing}: the answer is no HTTP that can be read (${code})`, { cause: error })
+    ? new OutboundError('garbled', `${doing}: the answer is no HTTP that can be read`, { cause: error })
     : new OutboundError('cut', `${doing}: ${reason}`, { cause: error });
 }
 

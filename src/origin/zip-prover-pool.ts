@@ -24,7 +24,7 @@ export interface ZipProverOptions {
 const DEFAULTS = { threadsMax: 2, queueMax: 1024, idleMs: 10_000, jobMs: 120_000, threadUrl: threadUrl() } as const;
 
 // The heap holds names and digests only: the largest directory that is allowed needs about half of it.
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 4 } as const;
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 } as const;
 
 /**
  * The prover owns its threads and ends them when it is disposed of; what is still being proved then fails as canceled.

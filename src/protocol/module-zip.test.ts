@@ -52,7 +52,7 @@ test('an upper-case module is another module', () => {
   assert.equal(outcome.ok, false);
 });
 
-const elements = fc.constantFrom('a', 'A', 'b', 'ß', 'ẞ', 'k', 'K', 'K', 'é', 'É');
+const elements = fc.constantFrom('a', 'A', 'b', 'ß', 'ẞ', 'k', 'K', '\u212a', 'é', 'É');
 const paths = fc.array(elements, { minLength: 1, maxLength: 3 }).map((path) => path.join('/'));
 
 test('collisions are those of Go’s checker, told from all prefixes at once', () =>
@@ -78,10 +78,10 @@ function collides(listed: readonly (readonly [string, boolean])[]): boolean {
   return listed.map(([path, directory]) => add(path, directory)).includes(true) || twice;
 }
 
-test('a hundred thousand nested names take no more than their length', () => {
+test('long chains of directories cost no more than their length', () => {
   const deep = 'a/'.repeat(1900);
   const started = performance.now();
   const outcome = check(...Array.from({ length: 300 }, (_, i) => entry(`x${i}/${deep}f`)));
-  assert.match(String(outcome), /more than 200000 directories/);
+  assert.match(String(outcome), /more than 100000 directories/);
   assert.ok(performance.now() - started < 5000);
 });

@@ -21,8 +21,8 @@ export const MODULE_GO_MOD_BYTES_MAX: number = 16 * 1024 * 1024;
 export const MODULE_LICENSE_BYTES_MAX: number = 16 * 1024 * 1024;
 
 /** A name longer than 4096 bytes is longer than a path may be on Linux. The largest public modules have some 20,000 files. */
-export const MODULE_ZIP_LIMITS: ZipLimits = { entriesMax: 200_000, directoryBytesMax: 40 * 1024 * 1024, nameBytesMax: 4096 };
-const DIRECTORIES_MAX = 200_000;
+export const MODULE_ZIP_LIMITS: ZipLimits = { entriesMax: 100_000, directoryBytesMax: 24 * 1024 * 1024, nameBytesMax: 4096 };
+const DIRECTORIES_MAX = 100_000;
 
 export interface ModuleZipName {
   /** Path and version as people write them, not escaped. */

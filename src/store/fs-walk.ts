@@ -15,7 +15,11 @@ const depthMax = 256;
 export async function* walkKeys(root: string, prefix: string): AsyncGenerator<BlobKey> {
   const start = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   if (start !== '' && !parseBlobKey(`${start}x`).ok) return;
-  yield* walk(root, start, prefix);
+  try {
+    yield* walk(root, start, prefix);
+  } catch (error) {
+    throw storageError(`list what lies below ${root}/${start}`, error);
+  }
 }
 
 /** `folder` is '' or ends with a slash. */
@@ -42,6 +46,6 @@ async function openFolder(path: string): Promise<Dir | undefined> {
     return await opendir(path, { bufferSize: 256 });
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
-    throw storageError(`list ${path}`, error);
+    throw error;
   }
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
@@ -131,13 +132,7 @@ export class ScriptedUpstream implements AsyncDisposable {
     const answer = (request: Incoming, response: Outgoing): void => {
       this.#answer(request, response).catch(() => response.destroy());
     };
-    const server =
-      tls === undefined
-        ? createServer(answer)
-        : createSecureServer(
-            { key: tls.key, cert: tls.cert, allowHTTP1: true, ...(tls.http2 === false ? { ALPNProtocols: ['http/1.1'] } : {}) },
-            answer,
-          );
+    const server = serverFor(tls, answer);
     server.on('connection', (socket: Socket) => {
       this.connections += 1;
       this.#sockets.add(socket);
@@ -219,6 +214,15 @@ export class ScriptedUpstream implements AsyncDisposable {
   }
 }
 
+function serverFor(
+  tls: ScriptedUpstreamOptions['tls'],
+  answer: (request: Incoming, response: Outgoing) => void,
+): Server | Http2SecureServer {
+  if (tls === undefined) return createServer(answer);
+  const { key, cert } = tls;
+  return tls.http2 === false ? createHttpsServer({ key, cert }, answer) : createSecureServer({ key, cert, allowHTTP1: true }, answer);
+}
+
 function pathOf(url: string): string {
   const path = url.replace(/^https?:\/\/[^/]*/, '').replace(/[?#].*$/, '');
   return decodeURIComponent(path).replace(/^\/+/, '');
@@ -238,7 +242,8 @@ async function send({ seen, response, behaviour, file, signal }: Sending): Promi
   if (behaviour.headBytes !== undefined) {
     for (let left = behaviour.headBytes, i = 0; left > 0; left -= 1000, i += 1) headers[`x-filler-${i}`] = 'x'.repeat(980);
   }
-  if (behaviour.noLength !== true && behaviour.endless !== true) headers['content-length'] = String(behaviour.declaredBytes ?? body.length);
+  if (behaviour.noLength !== true && behaviour.endless !== true && status !== 204 && status !== 304)
+    headers['content-length'] = String(behaviour.declaredBytes ?? body.length);
   if (behaviour.redirectTo !== undefined) headers['location'] = behaviour.redirectTo;
   if (behaviour.retryAfter !== undefined) headers['retry-after'] = behaviour.retryAfter;
   (response as ServerResponse).writeHead(status, { ...headers, ...behaviour.headers });
