@@ -59,6 +59,8 @@ async function runFiles() {
     if (summary.file === undefined) counts = summary.counts;
     else running.delete(summary.file);
   });
+  // A file that fails as a whole, such as one that does not parse, is a test of its own and has no summary.
+  stream.on('test:fail', (failure) => running.delete(failure.name));
   stream.compose(new spec()).pipe(process.stdout, { end: false });
   await new Promise((resolve) => stream.once('close', resolve));
   clearTimeout(watchdog);

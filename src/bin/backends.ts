@@ -1,103 +1,15 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
-import { codeOf, HubError } from '../base/errors.ts';
-import { silentEvents } from '../base/events.ts';
-import { type Log, silentLog } from '../base/log.ts';
 import type { Backends } from '../cli/backends.ts';
-import type { HubConfig } from '../cli/config/hub-config.ts';
-import { collectGarbage } from '../hub/collect-garbage.ts';
-import { scrubStore } from '../hub/scrub.ts';
-import { holdDataDir } from '../meta/data-lock.ts';
-import type { ForkEvidence, Metadata } from '../meta/metadata.ts';
-import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
-import { parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
-import { openFsStore } from '../store/fs-store.ts';
-import { resolveUpstreams } from './default-upstreams.ts';
 import { serve } from './serve.ts';
-import { type WiredHub, wireHub } from './wire-hub.ts';
 
-/** What the commands do, on the real parts. */
-export function createBackends({ version, env }: { version: string; env: NodeJS.ProcessEnv }): Backends {
-  const wired = (config: HubConfig): Promise<WiredHub> => wireForCommand(config, { version, env });
+/** What the commands do, on the real parts. The parts of `admin` are loaded when asked for: a serving primary stays small. */
+export function createBackends(process: { version: string; env: NodeJS.ProcessEnv }): Backends {
+  const admin = async (): Promise<Omit<Backends, 'serve'>> => (await import('./admin.ts')).createAdmin(process);
   return {
-    serve: (config, options, signal) => serve(config, { ...options, version, env }, signal),
-
-    async scrub(config, { onProgress }, signal) {
-      await using hub = await wired(config);
-      const { store, metadata, prover, proving: database } = hub;
-      return await scrubStore({ store, metadata, prover, database, filler: hub.station.filler, events: silentEvents }, onProgress, signal);
-    },
-
-    async gc(config, { unusedForMs, dryRun }, signal) {
-      await using hub = await wired(config);
-      const { store, metadata } = hub;
-      const report = await collectGarbage({ store, metadata, lists: hub.station.lists }, { cutoffMs: Date.now() - unusedForMs, dryRun }, signal);
-      return { ...report, freeBytesAfter: (await store.health()).freeBytes };
-    },
-
-    async forks(config) {
-      await using metadata = await openMetadata(config, silentLog);
-      return await forksOf(config, metadata);
-    },
-
-    async clearFork(config, { database, forgetHead }) {
-      await using metadata = await openMetadata(config, silentLog);
-      if ((await metadata.fork(database)) === undefined) return false;
-      await metadata.clearFork(database, { forgetHead });
-      return true;
-    },
-
-    async status(config) {
-      await using metadata = await openMetadata(config, silentLog);
-      await using store = await openFsStore({ root: config.dataDir, events: silentEvents, log: silentLog });
-      const databases = databaseNames(config).map(async (name) => {
-        const [head, fork] = await Promise.all([metadata.head(name), metadata.fork(name)]);
-        return { name, treeSize: head?.treeSize, frozen: fork !== undefined };
-      });
-      const { freeBytes } = await store.health();
-      return { dataDir: config.dataDir, ...(await metadata.totals()), freeBytes, inUse: await isInUse(config.dataDir), databases: await Promise.all(databases) };
-    },
+    serve: (config, options, signal) => serve(config, { ...options, ...process }, signal),
+    scrub: async (...args) => (await admin()).scrub(...args),
+    gc: async (...args) => (await admin()).gc(...args),
+    forks: async (...args) => (await admin()).forks(...args),
+    clearFork: async (...args) => (await admin()).clearFork(...args),
+    status: async (...args) => (await admin()).status(...args),
   };
-}
-
-async function wireForCommand(config: HubConfig, { version, env }: { version: string; env: NodeJS.ProcessEnv }): Promise<WiredHub> {
-  await using metadata = await openMetadata(config, silentLog);
-  const upstreams = await resolveUpstreams(config, { env, metadata, log: silentLog });
-  // The background scrubber belongs to a running hub.
-  const hub = await wireHub({ ...config, limits: { ...config.limits, scrubEveryMs: 0 } }, upstreams, { events: silentEvents, log: silentLog, version });
-  await hub.probe();
-  return hub;
-}
-
-/** A command that looks at a data folder must not make one. */
-async function openMetadata(config: HubConfig, log: Log): Promise<Metadata> {
-  const file = join(config.dataDir, 'goyi.db');
-  try {
-    await access(file);
-  } catch (error) {
-    throw new HubError('storage-fault', `there is no hub's data in ${config.dataDir}: name its folder with --data-dir`, { cause: error });
-  }
-  return openSqliteMetadata({ file, log });
-}
-
-function databaseNames(config: HubConfig): readonly string[] {
-  return config.checksumDatabases.flatMap((text) => {
-    const entry = parseChecksumDatabaseEntry(text);
-    return entry.ok ? [entry.value.name] : [];
-  });
-}
-
-async function forksOf(config: HubConfig, metadata: Metadata): Promise<readonly ForkEvidence[]> {
-  const forks = await Promise.all(databaseNames(config).map((name) => metadata.fork(name)));
-  return forks.filter((fork) => fork !== undefined);
-}
-
-async function isInUse(dataDir: string): Promise<boolean> {
-  try {
-    await using _lock = await holdDataDir(dataDir);
-    return false;
-  } catch (error) {
-    if (codeOf(error) === 'data-dir-in-use') return true;
-    throw error;
-  }
 }

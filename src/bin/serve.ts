@@ -1,15 +1,11 @@
 import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { HubError, messageOf } from '../base/errors.ts';
-import { silentEvents } from '../base/events.ts';
 import { type Log, withoutCredentials } from '../base/log.ts';
 import type { ServeOptions } from '../cli/backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { holdDataDir } from '../meta/data-lock.ts';
-import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
-import { openFsStore } from '../store/fs-store.ts';
-import { resolveUpstreams } from './default-upstreams.ts';
+import { prepareDataDir } from './prepare.ts';
 import { openProcessLog } from './process-log.ts';
 import type { ProbeResult } from './worker-messages.ts';
 import { WorkerFleet } from './worker-fleet.ts';
@@ -24,7 +20,7 @@ export async function serve(config: HubConfig, options: ServeOptions & { version
   for (const note of options.notes) log.warn(note);
   const fleet = new WorkerFleet({ log, onProbed: (results) => logProbes(results, log) });
   const { version, isTerminal } = options;
-  const begin = async (next: HubConfig): Promise<number> => fleet.begin({ config: next, upstreams: await prepare(next, options.env, log), version, isTerminal });
+  const begin = async (next: HubConfig): Promise<number> => fleet.begin({ config: next, upstreams: await prepareDataDir(next, options), version, isTerminal });
   const port = await begin(config);
   announce(config, port, log);
   const reloader = new Reloader(config, options, log, begin);
@@ -45,15 +41,6 @@ async function makeDataDir(dataDir: string): Promise<void> {
   } catch (error) {
     throw new HubError('storage-fault', `cannot make the data folder ${dataDir}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** Migrates metadata, sweeps what a killed hub left half-written, and finds the upstreams; then gives the memory back to the workers. */
-async function prepare(config: HubConfig, env: NodeJS.ProcessEnv, log: Log): Promise<readonly string[]> {
-  await using store = await openFsStore({ root: config.dataDir, events: silentEvents, log });
-  const swept = await store.sweep();
-  if (swept > 0) log.info('half-written files of an ended process were removed', { files: swept });
-  await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log });
-  return await resolveUpstreams(config, { env, metadata, log });
 }
 
 function announce(config: HubConfig, port: number, log: Log): void {

@@ -28,7 +28,7 @@ export class WorkerFleet {
     this.#log = options.log;
     this.#onProbed = options.onProbed;
     const own = import.meta.url;
-    cluster.setupPrimary({ exec: fileURLToPath(new URL(own.endsWith('.ts') ? './hub-worker.ts' : './hub-worker.js', own)), args: [], serialization: 'advanced' });
+    cluster.setupPrimary({ exec: fileURLToPath(new URL(own.endsWith('.ts') ? './hub-worker.ts' : './hub-worker.js', own)), args: [], execArgv: [], serialization: 'advanced' });
   }
 
   /** Starts a generation; when it listens, the former one is drained and ended. Answers the port. @throws {HubError} listen-failed and what else kept a worker from starting */

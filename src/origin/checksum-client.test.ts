@@ -238,6 +238,7 @@ test('a process answers no older head than another process of the hub did', asyn
   await two.latest(relay, signal);
   database.pad(300);
   bench.clock.nowMs += 60_001;
+  assert.ok(await two.lookup('a.example/m', 'v1.0.0', cachedOnly, signal).catch(() => true), 'which syncs it at this moment');
   await one.latest(relay, signal);
   assert.equal(await two.latest(cachedOnly, signal), database.note(302));
   assert.deepEqual(bench.advances, [2, 302]);

@@ -103,7 +103,7 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
   readonly #lookups = new SingleFlight<Found | undefined>();
 
   constructor(options: ChecksumDatabaseOptions) {
-    const { name, key, transports, store, metadata, events, log, clock, freshnessMs } = options;
+    const { name, key, transports, store, metadata, events, log, clock } = options;
     invariant(isDatabaseName(name) && key.name === name, `the key of the checksum database ${name} is one of ${key.name}`);
     const limits = { ...CHECKSUM_LIMITS, ...options.limits };
     this.name = name;
@@ -111,7 +111,7 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
     this.#limits = limits;
     const race = new TransportRace({ database: name, transports, clock, events, ...limits });
     this.#source = new TileSource({ database: name, store, race, events, log });
-    this.#head = new HeadKeeper({ name, key, source: this.#source, metadata, events, clock, freshnessMs, limits });
+    this.#head = new HeadKeeper({ name, key, source: this.#source, metadata, events, clock, limits });
     this.#dataTiles = new DataTiles(name, this.#source);
   }
 
@@ -163,9 +163,8 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
 
   async [Symbol.asyncDispose](): Promise<void> {
     const reason = new HubError('canceled', 'the hub is stopping');
+    this.#source.race.stop(reason);
     this.#lookups.abortAll(reason);
-    this.#dataTiles.stop(reason);
-    this.#head.stop(reason);
   }
 
   /** A newer head if one comes in time; otherwise what is kept is as true as it was. */

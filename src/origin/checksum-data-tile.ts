@@ -40,10 +40,6 @@ export class DataTiles {
     return this.#flights.do(`${formatTilePath(tile)} ${effort.online}`, (inner) => this.#load(tile, tree, effort, inner), signal);
   }
 
-  stop(reason: Error): void {
-    this.#flights.abortAll(reason);
-  }
-
   async #load(tile: DataTileName, tree: ProvedTree, effort: Effort, signal: AbortSignal): Promise<Buffer | undefined> {
     const hashes = await tree.tile({ level: 0, index: tile.index }, effort, signal);
     const isFull = widthInTree(tree.head.size, 0, tile.index) === TILE_WIDTH;

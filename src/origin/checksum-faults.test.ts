@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bench, createBench, storedKeys } from '../../test/support/checksum-bench.ts';
-import { TestChecksumDatabase, TestTransport, onlyAt } from '../../test/support/checksum-database-server.ts';
+import { TestChecksumDatabase, TestTransport, found, onlyAt } from '../../test/support/checksum-database-server.ts';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 
@@ -160,6 +160,21 @@ test('a store that was emptied fills again even when no mirror has the old edges
   bench.transports[0]!.lie = onlyAt(gone, () => ({ status: 404, body: Buffer.from('gone') }));
   assert.equal((await bench.client().lookup('old.example/m', 'v1.0.0', waited, signal))?.treeSize, size + 20);
   assert.equal(bench.heads.forks.size, 0);
+});
+
+test('old edges are cut from the full tiles that a mirror has instead', async () => {
+  const bench = createBench(medium());
+  await warm(bench);
+  const { size } = bench.database;
+  for (const path of await storedKeys(bench)) await bench.store.remove(key(bench, path));
+  bench.database.pad(1000);
+  bench.transports[0]!.lie = (resource) => {
+    if (/^(latest|tile\/8\/0\/003\.p)/.test(resource)) return { status: 404, body: Buffer.from('gone') };
+    return resource.startsWith('lookup')
+      ? found(bench.database.lookupBody('old.example/m', 'v1.0.0', bench.database.note(size))!)
+      : undefined;
+  };
+  assert.equal((await bench.client().lookup('old.example/m', 'v1.0.0', waited, signal))?.treeSize, size);
 });
 
 test('metadata that cannot be read is a storage fault, and passes', async () => {

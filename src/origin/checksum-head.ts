@@ -8,8 +8,7 @@ import { type SignedTree, openTreeNote } from '../protocol/checksum-record.ts';
 import { latestKey, supportedKey } from '../protocol/layout.ts';
 import { NOTE_BYTES_MAX, type VerifierKey, decodeUtf8 } from '../protocol/note.ts';
 import { formatTilePath } from '../protocol/proxy-request.ts';
-import { HASH_BYTES } from '../protocol/tree-hash.ts';
-import { type HashTile, TILE_WIDTH } from '../protocol/tile.ts';
+import type { HashTile } from '../protocol/tile.ts';
 import { LargestFirst } from './checksum-turns.ts';
 import type { Effort, Runner } from './checksum-race.ts';
 import type { TileSource } from './checksum-tiles.ts';
@@ -48,7 +47,6 @@ export interface HeadOptions {
   readonly metadata: HeadMetadata;
   readonly events: Events;
   readonly clock: Clock;
-  readonly freshnessMs: number;
   readonly limits: {
     /** Head and fork are read from metadata again after so long: another process may have moved them. */
     readonly syncMs: number;
@@ -147,10 +145,6 @@ export class HeadKeeper {
     const { name, metadata } = this.#options;
     const [row, fork] = await Promise.all([metadata.head(name), metadata.fork(name)]);
     return { treeSize: row?.treeSize, frozen: (fork ?? this.#unrecorded)?.detail };
-  }
-
-  stop(reason: Error): void {
-    this.#flights.abortAll(reason);
   }
 
   async #refresh(effort: Effort, signal: AbortSignal): Promise<void> {
@@ -257,7 +251,7 @@ export class HeadKeeper {
         source: this.#options.source,
         believed: tiles,
         keep: async (tile) => void fresh.push(tile),
-        ...(standing !== undefined && { hints: standing.lineage.tiles, known: (tile: HashTile) => edgeFrom(standing, tile) }),
+        ...(standing !== undefined && { known: (tile: HashTile) => edgeOf(standing.tree, tile) }),
       },
       effort,
       signal,
@@ -348,12 +342,9 @@ function isSameTree(head: SignedTree, row: HeadRow): boolean {
   return head.size === row.treeSize && head.root.toString('base64') === row.root;
 }
 
-/** A tile at the edge of a later tree is often as wide as it is already. */
-function edgeFrom({ tree, lineage }: Standing, tile: HashTile): Buffer | undefined {
-  const sizeBytes = tile.width * HASH_BYTES;
-  const full = lineage.tiles.get(formatTilePath({ ...tile, width: TILE_WIDTH }));
-  const known = full ?? tree.edges.find((edge) => edge.tile.level === tile.level && edge.tile.index === tile.index)?.bytes;
-  return known !== undefined && known.length >= sizeBytes ? known.subarray(0, sizeBytes) : undefined;
+/** At the higher levels the edge of a later tree is mostly the same; no other tile of the former one can be of use to it. */
+function edgeOf(tree: ProvedTree, tile: HashTile): Buffer | undefined {
+  return tree.edges.find((edge) => formatTilePath(edge.tile) === formatTilePath(tile))?.bytes;
 }
 
 function newLineage({ tileCacheBytes, recordCacheBytes }: HeadOptions['limits']): Lineage {

@@ -53,6 +53,7 @@ const fatalCodes: ReadonlySet<string | undefined> = new Set([
 export class TransportRace {
   readonly #options: RaceOptions;
   readonly #demotedUntilMs = new Map<string, number>();
+  readonly #stopped = new AbortController();
 
   constructor(options: RaceOptions) {
     this.#options = options;
@@ -74,7 +75,8 @@ export class TransportRace {
     if (!effort.online) throw new HubError('not-cached', `${what} of ${database} is not stored here`);
     const order = this.#order(effort);
     const stop = new AbortController();
-    const inner = AbortSignal.any([signal, stop.signal]);
+    const outer = AbortSignal.any([signal, this.#stopped.signal]);
+    const inner = AbortSignal.any([outer, stop.signal]);
     const failures: unknown[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
     let running = 0;
@@ -106,12 +108,17 @@ export class TransportRace {
     );
     startNext();
     try {
-      return await untilAborted(promise, signal);
+      return await untilAborted(promise, outer);
     } finally {
       clearTimeout(hedge);
       clearTimeout(deadline);
       stop.abort(new HubError('canceled', 'the race is over'));
     }
+  }
+
+  /** Ends every race under way and all that begin later. */
+  stop(reason: Error): void {
+    this.#stopped.abort(reason);
   }
 
   async #try<T>(

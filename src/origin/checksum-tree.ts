@@ -26,8 +26,6 @@ interface TreeParts {
   readonly source: TileSource;
   /** Full tiles proved under this tree, or under one that this tree is known to continue. */
   readonly believed: TileMap;
-  /** Full tiles proved under another tree: worth a try before the store, believed no more than it. */
-  readonly hints?: TileMap;
   /** Called with every full tile that came from a transport, once it is proved. */
   readonly keep: (tile: ProvedTile) => Promise<void>;
 }
@@ -84,7 +82,7 @@ export class ProvedTree {
   }
 
   async #prove(tile: HashTile, effort: Effort, signal: AbortSignal): Promise<Buffer> {
-    const { source, believed, hints, keep } = this.#parts;
+    const { source, believed, keep } = this.#parts;
     const path = formatTilePath(tile);
     const parent = parentOf(tile);
     // Without a proved parent there is nothing to compare with: the search for this tile ends with it.
@@ -93,8 +91,7 @@ export class ProvedTree {
     expected.catch((error: unknown) => orphaned.abort(error));
     const isProved = async (bytes: Buffer): Promise<boolean> => subtreeHash(bytes).equals(await expected);
 
-    const hint = hints?.get(path);
-    const known = hint !== undefined && (await isProved(hint)) ? hint : await this.#recall(tile, isProved);
+    const known = await this.#recall(tile, isProved);
     if (known !== undefined) {
       believed.set(path, known);
       return known;

@@ -42,7 +42,8 @@ const retryAfterMaxMs = 5_000;
 export function retryAfterMs(headers: ReadonlyMap<string, string>, wallMs: number): number | undefined {
   const text = headers.get('retry-after')?.trim();
   if (text === undefined) return undefined;
-  const askedMs = /^[0-9]{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - wallMs;
+  // Date.parse takes nearly everything for a date; an HTTP date begins with the day of the week.
+  const askedMs = /^[0-9]{1,9}$/.test(text) ? Number(text) * 1000 : /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) - wallMs : Number.NaN;
   return Number.isNaN(askedMs) ? undefined : Math.min(retryAfterMaxMs, Math.max(0, askedMs));
 }
 

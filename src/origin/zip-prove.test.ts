@@ -39,7 +39,8 @@ async function verdict(zip: Buffer): Promise<string> {
   }
 }
 
-const testdata = (name: string): unknown => JSON.parse(readFileSync(new URL(`../protocol/testdata/${name}`, import.meta.url), 'utf8'));
+const testdata = (name: string): unknown =>
+  (JSON.parse(readFileSync(new URL(`../protocol/testdata/${name}`, import.meta.url), 'utf8')) as { data: unknown }).data;
 const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 /** The hash as go.dev/ref/mod describes it, over plain contents. */

@@ -9,13 +9,13 @@ import type { ZipAnswer, ZipJob } from './zip-prove.ts';
 import type { ProvedZip, ZipProver } from './zip-prover.ts';
 
 export interface ZipProverOptions {
-  /** Threads, and so zips proved at the same time. */
+  /** Threads, and so zips proved at the same time; 2 by default. A thread needs some 50 MB, and 170 for the worst zip that is allowed. */
   readonly threadsMax?: number;
-  /** Zips that may wait for a thread; more are refused as overloaded. */
+  /** Zips that may wait for a thread; more are refused as overloaded. 1024 by default. */
   readonly queueMax?: number;
-  /** A thread without work for so long is ended. */
+  /** A thread without work for so long is ended; 10 s by default. */
   readonly idleMs?: number;
-  /** A job that takes longer in its thread is ended with it. The largest zips that are allowed take a few seconds. */
+  /** A job that takes longer in its thread is ended with it; 120 s by default. The largest zips that are allowed take a few seconds. */
   readonly jobMs?: number;
   /** Another thread than the real one, for tests. */
   readonly threadUrl?: URL;
@@ -23,7 +23,7 @@ export interface ZipProverOptions {
 
 const DEFAULTS = { threadsMax: 2, queueMax: 1024, idleMs: 10_000, jobMs: 120_000, threadUrl: threadUrl() } as const;
 
-// The heap holds names and digests only: the largest directory that is allowed needs about half of it.
+// The heap holds names and digests only: the largest directory that is allowed needs less.
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 } as const;
 
 /**

@@ -16,7 +16,7 @@ interface MadeVector {
 }
 
 // Made by golang.org/x/mod itself: test/oracle-zip/update.sh.
-const vectors = JSON.parse(readFileSync(new URL('./testdata/module-zips.json', import.meta.url), 'utf8')) as MadeVector[];
+const vectors = (JSON.parse(readFileSync(new URL('./testdata/module-zips.json', import.meta.url), 'utf8')) as { data: MadeVector[] }).data;
 
 const sha256 = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
 

@@ -66,15 +66,15 @@ for (const kind of ['blob', 'bytes'] as const) {
 }
 
 test('a slow reader that does read gets the whole file', async (t) => {
-  const big = Buffer.alloc(3 * 1024 * 1024, 7);
-  const fake = await hubFor(t, { answer: () => servedBlob(new FakeBlob(big)), limits: { writeStallMs: 400 } });
+  const big = Buffer.alloc(24 * 1024 * 1024, 7);
+  const fake = await hubFor(t, { answer: () => servedBlob(new FakeBlob(big)), limits: { writeStallMs: 800 } });
   const socket = openSocket(t, fake.port);
   let received = 0;
   socket.write(GET(ZIP));
   socket.on('data', (chunk) => {
     received += chunk.length;
     socket.pause();
-    setTimeout(() => socket.resume(), 10);
+    setTimeout(() => socket.resume(), 4);
   });
   await until(() => received > big.length);
   assert.deepEqual(fake.cuts, []);

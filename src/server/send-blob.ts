@@ -89,7 +89,7 @@ async function readFully(blob: OpenBlob, buffer: Buffer, length: number, positio
     if (more === 0) break;
     count += more;
   }
-  if (false) throw new HubError('storage-fault', `a stored file ended after ${position + count} of ${blob.sizeBytes} bytes`);
+  if (count < length) throw new HubError('storage-fault', `a stored file ended after ${position + count} of ${blob.sizeBytes} bytes`);
   return count;
 }
 

@@ -14,6 +14,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"sort"
 	"strings"
 	"time"
@@ -40,18 +42,34 @@ type verdict struct {
 }
 
 func main() {
-	var out any
+	var data any
 	switch strings.Join(os.Args[1:], " ") {
 	case "verdicts":
-		out = verdicts(os.Stdin)
+		data = verdicts(os.Stdin)
 	case "made":
-		out = made()
+		data = made()
 	default:
 		fatal(fmt.Errorf("usage: oracle-zip verdicts|made"))
 	}
-	text, err := json.MarshalIndent(out, "", "  ")
+	text, err := json.MarshalIndent(output{origin(), data}, "", "  ")
 	fatal(err)
 	fmt.Println(string(text))
+}
+
+type output struct {
+	Origin string `json:"origin"`
+	Data   any    `json:"data"`
+}
+
+// origin says which code gave the answers.
+func origin() string {
+	said := "test/oracle-zip/update.sh, " + runtime.Version()
+	if build, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range build.Deps {
+			said += ", " + dep.Path + " " + dep.Version
+		}
+	}
+	return said
 }
 
 func verdicts(r io.Reader) map[string]verdict {

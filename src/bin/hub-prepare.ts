@@ -1,0 +1,30 @@
+/** The entry of the short-lived process that readies a data folder before the workers start, so that the primary never needs the memory for it. */
+import { join } from 'node:path';
+import { codeOf, messageOf } from '../base/errors.ts';
+import { silentEvents } from '../base/events.ts';
+import type { HubConfig } from '../cli/config/hub-config.ts';
+import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
+import { openFsStore } from '../store/fs-store.ts';
+import { resolveUpstreams } from './default-upstreams.ts';
+import type { Prepared } from './prepare.ts';
+import { openProcessLog } from './process-log.ts';
+
+/** Migrates metadata, sweeps what a killed hub left half-written, and finds the upstreams. */
+async function prepare(config: HubConfig, isTerminal: boolean): Promise<readonly string[]> {
+  const log = openProcessLog(config.log, isTerminal);
+  await using store = await openFsStore({ root: config.dataDir, events: silentEvents, log });
+  const swept = await store.sweep();
+  if (swept > 0) log.info('half-written files of an ended process were removed', { files: swept });
+  await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log });
+  return await resolveUpstreams(config, { env: process.env, metadata, log });
+}
+
+process.once('message', ({ config, isTerminal }: { config: HubConfig; isTerminal: boolean }) => {
+  const answer = (prepared: Prepared): void => {
+    process.send?.(prepared, () => process.disconnect?.());
+  };
+  prepare(config, isTerminal).then(
+    (upstreams) => answer({ ok: true, upstreams }),
+    (error: unknown) => answer({ ok: false, code: codeOf(error) ?? 'storage-fault', message: messageOf(error) }),
+  );
+});
