@@ -34,7 +34,7 @@ function findTests() {
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => full || !file.startsWith(join(root, 'test', 'full') + sep))
     .filter((file) => !file.includes(`${sep}testdata${sep}`) && !file.includes(`${sep}node_modules${sep}`))
-    .sort();
+    .sort((a, b) => (a < b ? -1 : 1));
 }
 
 async function runFiles() {
@@ -49,7 +49,9 @@ async function runFiles() {
   const running = new Set(files);
   // A file whose tests have ended but that keeps something open never ends by itself, and no test's time limit sees it.
   const watchdog = setTimeout(() => {
-    process.stdout.write(`no test has ended for ${SILENCE_MAX_MS / 1000} s; not finished: ${[...running].map((file) => relative(root, file)).join(', ')}\n`);
+    process.stdout.write(
+      `no test has ended for ${SILENCE_MAX_MS / 1000} s; not finished: ${[...running].map((file) => relative(root, file)).join(', ')}\n`,
+    );
     stop.abort();
   }, SILENCE_MAX_MS);
   stream.on('data', () => watchdog.refresh());
@@ -67,7 +69,11 @@ async function runFiles() {
   // What the reporter still holds goes out before the closing line.
   await new Promise((resolve) => setImmediate(resolve));
   if (counts === undefined) close({ passed: 0, failed: 1, skipped: 0 }, false);
-  else close({ passed: counts.passed, failed: counts.failed + counts.cancelled + (stop.signal.aborted ? 1 : 0), skipped: counts.skipped }, false);
+  else
+    close(
+      { passed: counts.passed, failed: counts.failed + counts.cancelled + (stop.signal.aborted ? 1 : 0), skipped: counts.skipped },
+      false,
+    );
 }
 
 function close({ passed, failed, skipped }, zeroIsFine) {

@@ -38,7 +38,9 @@ async function main() {
 
 /** What identifies an installed tree. Changed by every change of the lock file and of the machine's kind. */
 function wantedTree() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   return { lock, platform: process.platform, arch: process.arch };
 }
 
@@ -60,7 +62,16 @@ async function install() {
   const startMs = Date.now();
   const wanted = wantedTree();
   say('installing the packages of package-lock.json (npm ci) …');
-  const args = [...npm.args, 'ci', '--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = [
+    ...npm.args,
+    'ci',
+    '--include=dev',
+    '--include=optional',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
   const status = await run(npm.file, args);
   if (status !== 0) {
     return complain(
@@ -103,10 +114,14 @@ function keepRunnableNode() {
   if (!existsSync(bin)) return false;
   const commands = readdirSync(bin).filter((name) => /^node(\.cmd|\.ps1|\.exe)?$/.test(name));
   if (commands.length === 0) return false;
-  const started = spawnSync(process.platform === 'win32' ? process.env.ComSpec ?? 'cmd.exe' : join(bin, 'node'), process.platform === 'win32' ? ['/d', '/c', join(bin, 'node.cmd'), '--version'] : ['--version'], {
-    timeout: 30_000,
-    stdio: 'ignore',
-  });
+  const started = spawnSync(
+    process.platform === 'win32' ? (process.env.ComSpec ?? 'cmd.exe') : join(bin, 'node'),
+    process.platform === 'win32' ? ['/d', '/c', join(bin, 'node.cmd'), '--version'] : ['--version'],
+    {
+      timeout: 30_000,
+      stdio: 'ignore',
+    },
+  );
   if (started.status === 0) return true;
   for (const name of commands) rmSync(join(bin, name), { force: true });
   return false;
@@ -142,7 +157,13 @@ async function takeLock() {
         if (!existsSync(lockDir) && ['EPERM', 'EACCES'].includes(error.code) && process.platform !== 'win32') throw error;
       }
       removeIfDead();
-      if (Date.now() > deadlineMs) return complain(`another set-up does not end; if none is running, remove ${lockDir}`, `另一个安装进程一直未结束；若确无其他进程，请删除 ${lockDir}`) === 0;
+      if (Date.now() > deadlineMs)
+        return (
+          complain(
+            `another set-up does not end; if none is running, remove ${lockDir}`,
+            `另一个安装进程一直未结束；若确无其他进程，请删除 ${lockDir}`,
+          ) === 0
+        );
       if (!told && existsSync(lockDir)) {
         told = true;
         say('waiting for another process that installs the packages …');

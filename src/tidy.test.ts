@@ -37,7 +37,14 @@ const rooms: Readonly<Record<string, Room>> = {
 };
 
 /** Packages that one room has to itself. */
-const homes: Readonly<Record<string, string>> = { undici: 'net', commander: 'cli', yaml: 'cli', pino: 'server', 'prom-client': 'server', 'node:sqlite': 'meta' };
+const homes: Readonly<Record<string, string>> = {
+  undici: 'net',
+  commander: 'cli',
+  yaml: 'cli',
+  pino: 'server',
+  'prom-client': 'server',
+  'node:sqlite': 'meta',
+};
 
 const CODE_LINES_MAX = 400;
 
@@ -64,7 +71,10 @@ const code = sources.filter((source) => !source.isTest);
 
 test('there is source to look at', () => {
   assert.ok(code.length >= 20, `saw only ${code.length} files`);
-  assert.ok(code.some(({ text }) => importsOf(text).length > 0), 'saw no import at all');
+  assert.ok(
+    code.some(({ text }) => importsOf(text).length > 0),
+    'saw no import at all',
+  );
 });
 
 test('every folder of src is a room', () => {
@@ -85,14 +95,35 @@ function wallFaults({ name, text, room }: Source): string[] {
     if (!existsSync(target)) return [`${name}: ${from} does not exist`];
     const targetRoom = relative(src, target).split(sep)[0] ?? '';
     if (targetRoom === '..') return [`${name}: ${from} leaves src`];
-    if (/\.test\.ts$/.test(from)) return [`${name}: imports the test ${from}`];
-    const allowed = targetRoom === room || rule.may.includes('any') || rule.may.includes(targetRoom) || (typeOnly && (rule.typesOf ?? []).includes(targetRoom));
+    if (from.endsWith('.test.ts')) return [`${name}: imports the test ${from}`];
+    const allowed =
+      targetRoom === room ||
+      rule.may.includes('any') ||
+      rule.may.includes(targetRoom) ||
+      (typeOnly && (rule.typesOf ?? []).includes(targetRoom));
     return allowed ? [] : [`${name}: ${room} may not import ${typeOnly ? 'types of ' : ''}${targetRoom} (${from})`];
   });
 }
 
-function packageFault({ name, room, rule, from, typeOnly }: { name: string; room: string; rule: Room; from: string; typeOnly: boolean }): string[] {
-  const packageName = from.startsWith('node:') ? from : from.split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/');
+function packageFault({
+  name,
+  room,
+  rule,
+  from,
+  typeOnly,
+}: {
+  name: string;
+  room: string;
+  rule: Room;
+  from: string;
+  typeOnly: boolean;
+}): string[] {
+  const packageName = from.startsWith('node:')
+    ? from
+    : from
+        .split('/')
+        .slice(0, from.startsWith('@') ? 2 : 1)
+        .join('/');
   const home = homes[packageName];
   if (home !== undefined && home !== room) return [`${name}: only ${home} uses ${packageName}`];
   return rule.uses === 'any' || typeOnly || rule.uses.includes(packageName) ? [] : [`${name}: ${room} may not use ${packageName}`];
@@ -133,7 +164,11 @@ test('only bin touches the process', () => {
 test('one name for each thing', () => {
   for (const { name } of sources) {
     assert.match(name.split('/').at(-1) ?? '', /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.ts$/, `${name} is not kebab-case`);
-    assert.doesNotMatch(name, /(?:^|\/)(?:utils?|common|helpers?|misc|shared|lib)(?:\/|\.ts$)|\/index\.ts$/, `${name} says nothing about what it holds`);
+    assert.doesNotMatch(
+      name,
+      /(?:^|\/)(?:utils?|common|helpers?|misc|shared|lib)(?:\/|\.ts$)|\/index\.ts$/,
+      `${name} says nothing about what it holds`,
+    );
   }
   assert.deepEqual(matching(sources, /^export default\b|^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\s/m), []);
 });
@@ -145,14 +180,22 @@ function matching(among: readonly Source[], pattern: RegExp): string[] {
 
 test('no file is too long to be read in one go', () => {
   for (const { name, text } of sources) {
-    const lines = withoutComments(text).split('\n').filter((line) => line.trim() !== '').length;
+    const lines = withoutComments(text)
+      .split('\n')
+      .filter((line) => line.trim() !== '').length;
     assert.ok(lines <= CODE_LINES_MAX, `${name} has ${lines} lines of code, more than ${CODE_LINES_MAX}`);
   }
 });
 
 test('no file names a registry, or a path of somebody’s machine', () => {
   // Put together here, so that this file does not hold them itself.
-  const hosts = [['registry', 'npmjs', 'org'], ['proxy', 'golang', 'org'], ['registry', 'npmmirror', 'com'], ['pypi', 'org'], ['deb', 'debian', 'org']].map((parts) => parts.join('.'));
+  const hosts = [
+    ['registry', 'npmjs', 'org'],
+    ['proxy', 'golang', 'org'],
+    ['registry', 'npmmirror', 'com'],
+    ['pypi', 'org'],
+    ['deb', 'debian', 'org'],
+  ].map((parts) => parts.join('.'));
   const paths = ['work', 'root', 'home/[a-z]+', 'Users/[A-Za-z]+'].map((path) => `(?<![\\w.)}\\]-])/${path}/[\\w.]`);
   const forbidden = new RegExp([...hosts.map((host) => `(?<![\\w.-])${host.replaceAll('.', '\\.')}`), ...paths].join('|'));
   const files = walk(root).filter((path) => !/\.(?:zip|gz|png|pem|der|bin|db)$/.test(path));

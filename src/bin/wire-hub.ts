@@ -29,7 +29,7 @@ import { openFsStore } from '../store/fs-store.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
 /** Where a database with no address of its own is asked after every upstream. */
-const wellKnownMirrors: Readonly<Record<string, readonly string[]>> = { 'sum.golang.org': ['https://sum.golang.google.cn', 'https://sum.golang.org'] };
+const wellKnownMirrors: Readonly<Record<string, readonly string[]>> = { 'sum.golang.org': ['https://sum.golang.google.cn'] };
 
 /** Every part of one replica, wired. Disposing of it ends the parts in the right order. */
 export interface WiredHub extends AsyncDisposable {

@@ -8,9 +8,9 @@ export interface ServeOptions {
   /** Sentences in the operator's language, to be said once at start (such as: `direct` is not built yet). */
   readonly notes: readonly string[];
   /** Reads file, environment and flags again, for SIGHUP or a changed file. Never throws for a fault in the file: faults are an answer. */
-  reload(): Promise<ConfigOutcome>;
+  readonly reload: () => Promise<ConfigOutcome>;
   /** The lines of a faulty {@link ConfigOutcome} in the operator's language, for the log. */
-  describe(outcome: ConfigOutcome): readonly string[];
+  readonly describe: (outcome: ConfigOutcome) => readonly string[];
   readonly isTerminal: boolean;
 }
 
@@ -85,12 +85,16 @@ export interface Backends {
   /** Runs the hub until `signal` fires, then drains. Resolves with the exit code, 0 after an orderly stop. */
   serve(config: HubConfig, options: ServeOptions, signal: AbortSignal): Promise<number>;
   /** Reads and re-proves the whole store; works beside a running hub. `onProgress` may be called often. */
-  scrub(config: HubConfig, options: { onProgress(progress: ScrubProgress): void }, signal: AbortSignal): Promise<ScrubResult>;
+  scrub(config: HubConfig, options: { readonly onProgress: (progress: ScrubProgress) => void }, signal: AbortSignal): Promise<ScrubResult>;
   /** Removes what nobody used; works beside a running hub. A dry run changes nothing. */
   gc(config: HubConfig, request: GcRequest, signal: AbortSignal): Promise<GcResult>;
   /** Every frozen database of this data folder. */
   forks(config: HubConfig, signal: AbortSignal): Promise<readonly Fork[]>;
   /** An operator's decision: believe the database again. `forgetHead` starts anew from whatever it says now. False when it was not frozen. */
-  clearFork(config: HubConfig, decision: { readonly database: string; readonly forgetHead: boolean }, signal: AbortSignal): Promise<boolean>;
+  clearFork(
+    config: HubConfig,
+    decision: { readonly database: string; readonly forgetHead: boolean },
+    signal: AbortSignal,
+  ): Promise<boolean>;
   status(config: HubConfig, signal: AbortSignal): Promise<StoreStatus>;
 }

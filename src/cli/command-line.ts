@@ -6,7 +6,11 @@ import { nearestName } from './nearest-name.ts';
 
 /** What a parsed command line asks for. */
 export type Asked =
-  | { readonly kind: 'run'; readonly spec: CommandSpec; readonly given: Pick<Invocation, 'flags' | 'configFlags' | 'configFlag' | 'argument'> }
+  | {
+      readonly kind: 'run';
+      readonly spec: CommandSpec;
+      readonly given: Pick<Invocation, 'flags' | 'configFlags' | 'configFlag' | 'argument'>;
+    }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' };
 
@@ -47,7 +51,9 @@ export function readCommandLine(argv: readonly string[], commands: readonly Comm
 
 /** The list of `--help` and of docs/errors.md. */
 export function exitCodeList(messages: Messages): string {
-  return [messages.help.exitCodes, ...Object.entries(messages.exit).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)].join('\n');
+  return [messages.help.exitCodes, ...Object.entries(messages.exit).map(([code, meaning]) => `  ${code.padStart(3)}  ${meaning}`)].join(
+    '\n',
+  );
 }
 
 function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked: (asked: Asked) => void): void {
@@ -60,7 +66,9 @@ function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked:
   if (spec.run === undefined) {
     command.allowExcessArguments().action(() => {
       refuseOperands(command, messages);
-      throw new UsageError(`${messages.usage.commandNeeded(commandPath(command))}: ${command.commands.map((below) => below.name()).join(', ')}`);
+      throw new UsageError(
+        `${messages.usage.commandNeeded(commandPath(command))}: ${command.commands.map((below) => below.name()).join(', ')}`,
+      );
     });
     return;
   }
@@ -136,7 +144,15 @@ function sentenceOf(error: CommanderError, command: Command, { usage }: Messages
 function refuseOperands(command: Command, { usage }: Messages): void {
   const [name] = command.args;
   if (name === undefined) return;
-  throw new UsageError(usage.unknownCommand([...commandPath(command).split(' ').slice(1), name].join(' '), nearestName(name, command.commands.map((below) => below.name()))));
+  throw new UsageError(
+    usage.unknownCommand(
+      [...commandPath(command).split(' ').slice(1), name].join(' '),
+      nearestName(
+        name,
+        command.commands.map((below) => below.name()),
+      ),
+    ),
+  );
 }
 
 function commandPath(command: Command): string {

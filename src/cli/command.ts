@@ -11,17 +11,17 @@ import type { Terminal } from './terminal.ts';
 export interface FlagSpec {
   /** As commander reads it: `--unused-for <duration>`. */
   readonly flag: string;
-  describe(messages: Messages): string;
+  readonly describe: (messages: Messages) => string;
   readonly required?: true;
 }
 
 /** A command as data: what it is called, what it takes, what it does. */
 export interface CommandSpec {
   readonly name: string;
-  describe(messages: Messages): string;
+  readonly describe: (messages: Messages) => string;
   /** Text after the list of flags in the help. */
-  footer?(messages: Messages): string;
-  readonly argument?: { readonly name: string; describe(messages: Messages): string };
+  readonly footer?: (messages: Messages) => string;
+  readonly argument?: { readonly name: string; readonly describe: (messages: Messages) => string };
   readonly flags: readonly FlagSpec[];
   /** Keys of the configuration that have a flag here; `--config` comes with them. */
   readonly configKeys: readonly string[];

@@ -20,7 +20,10 @@ function tableRows(text: string, heading: string): string[][] {
       inside = false;
       continue;
     }
-    const cells = line.slice(1, -1).split(' | ').map((cell) => cell.trim().replaceAll('`', ''));
+    const cells = line
+      .slice(1, -1)
+      .split(' | ')
+      .map((cell) => cell.trim().replaceAll('`', ''));
     if (cells[0] === heading) inside = true;
     else if (inside && !/^-+$/.test(cells[0]?.split(' ')[0] ?? '')) rows.push(cells);
   }
@@ -32,7 +35,8 @@ const codes = [...read('src/base/errors.ts').matchAll(/^ {2}\| '([a-z-]+)'/gm)].
 
 test('docs/errors.md lists every error code, and no other', () => {
   assert.ok(codes.length >= 20);
-  assert.deepEqual(errorRows.map(([code]) => code).sort(), [...codes].sort());
+  assert.deepEqual(new Set(errorRows.map(([code]) => code)), new Set<string | undefined>(codes));
+  assert.equal(errorRows.length, codes.length);
 });
 
 test('docs/errors.md gives each code its status and its exit code', () => {
@@ -54,7 +58,8 @@ test('docs/errors.md, --help and the code have the same exit codes', () => {
 test('docs/config.md has every key with its variable, default and bounds, and no other', () => {
   const rows = tableRows(read('docs/config.md'), 'key');
   const keys = configKeys();
-  assert.deepEqual(rows.map(([name]) => name).sort(), keys.map(({ name }) => name).sort());
+  assert.deepEqual(new Set(rows.map(([name]) => name)), new Set<string | undefined>(keys.map(({ name }) => name)));
+  assert.equal(rows.length, keys.length);
   for (const key of keys) {
     const row = rows.find(([name]) => name === key.name) ?? [];
     assert.equal(row[1], key.kind === 'rules' ? '–' : variableName(key.name));
@@ -68,10 +73,14 @@ test('docs/config.md has every key with its variable, default and bounds, and no
 test('every flag of a key is explained in both languages', () => {
   assert.deepEqual(Object.keys(en.flags), Object.keys(zh.flags));
   const names = configKeys().map(({ name }) => name);
-  assert.deepEqual(Object.keys(en.flags).filter((name) => !names.includes(name)), []);
+  assert.deepEqual(
+    Object.keys(en.flags).filter((name) => !names.includes(name)),
+    [],
+  );
 });
 
 function shownDefault({ defaultValue }: ConfigKey): string {
   if (defaultValue === undefined) return '–';
-  return Array.isArray(defaultValue) ? defaultValue.join(', ') || '[]' : String(defaultValue);
+  if (Array.isArray(defaultValue)) return defaultValue.join(', ') || '[]';
+  return typeof defaultValue === 'string' ? defaultValue : JSON.stringify(defaultValue);
 }

@@ -48,7 +48,10 @@ export async function runCli(options: CliOptions): Promise<number> {
       case 'run': {
         const folder = env['INIT_CWD'] || options.cwd;
         const { backends, cores } = options;
-        return (await asked.spec.run?.({ ...asked.given, messages, terminal, backends, env, folder, cores, isTerminal, signal })) ?? exitCodes.done;
+        return (
+          (await asked.spec.run?.({ ...asked.given, messages, terminal, backends, env, folder, cores, isTerminal, signal })) ??
+          exitCodes.done
+        );
       }
     }
   } catch (error) {
@@ -57,7 +60,10 @@ export async function runCli(options: CliOptions): Promise<number> {
 }
 
 /** A failed command: one sentence for a person, the code for a program, and for a bug what is needed to find it. */
-function tellError(error: unknown, { terminal, messages, signal }: { terminal: Terminal; messages: Messages; signal: AbortSignal }): number {
+function tellError(
+  error: unknown,
+  { terminal, messages, signal }: { terminal: Terminal; messages: Messages; signal: AbortSignal },
+): number {
   if (error instanceof InvariantError) throw error;
   if (error instanceof UsageError) {
     terminal.value({ ok: false, error: { code: 'usage', message: error.message } });

@@ -37,7 +37,7 @@ test("this machine's own upstream is there, and delivers in parallel", async () 
   });
   const signal = AbortSignal.timeout(50_000);
   const [probed] = await set.probe(signal);
-  assert.equal(probed?.ok, true, probed?.reason);
+  assert.equal(probed?.ok, true, probed?.reason ?? 'no upstream');
   const resource = 'rsc.io/quote/@v/v1.5.2';
   const info = await set.fetch({ resource: `${resource}.info`, sizeMaxBytes: 10_000, priority: 'waited-for' }, collect, signal);
   assert.equal(info.kind === 'found' && (JSON.parse(info.value.toString()) as { Version: string }).Version, 'v1.5.2');

@@ -216,3 +216,14 @@ test('connections beyond the limit are not kept', async (t) => {
   await until(() => fake.hub.connections === 1);
   assert.equal((await ask(fake.port, INFO)).status, 200);
 });
+
+test('a connection that cannot be accepted ends neither the server nor the process', async (t) => {
+  const fake = await hubFor(t, { answer: () => servedBytes('x') });
+  fake.hub.server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
+  assert.deepEqual(fake.lines.at(-1), {
+    level: 'error',
+    sentence: 'a connection could not be accepted',
+    fields: { reason: 'accept EMFILE', code: 'EMFILE' },
+  });
+  assert.equal((await ask(fake.port, INFO)).status, 200);
+});

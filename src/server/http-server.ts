@@ -72,6 +72,10 @@ export function createHubServer(options: HubServerOptions): HubServer {
 
   const server = openServer(options.tls, limits);
   connections.watch(server, options.tls === undefined ? 'connection' : 'secureConnection');
+  // Once it listens, an error is a connection that could not be accepted, such as for want of descriptors: the next one may be.
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    if (server.listening) options.log.error('a connection could not be accepted', { reason: error.message, code: error.code });
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseRaw(error, socket, connections.isQuiet(socket)));
 
   return {

@@ -28,7 +28,9 @@ export const gcCommand: CommandSpec = {
 
 function tell({ items, files, sizeBytes, freeBytesAfter }: GcResult, dryRun: boolean, { messages: { gc }, terminal }: Invocation): void {
   for (const item of items) {
-    terminal.line(`${formatSize(item.sizeBytes).padStart(11)}  ${gc.lastUsed} ${formatDay(item.lastUsedAtMs)}  ${item.module}@${item.version}`);
+    terminal.line(
+      `${formatSize(item.sizeBytes).padStart(11)}  ${gc.lastUsed} ${formatDay(item.lastUsedAtMs)}  ${item.module}@${item.version}`,
+    );
   }
   const listed = items.reduce((sum, item) => sum + item.files, 0);
   if (listed < files) terminal.line(gc.more(files - listed));

@@ -11,7 +11,8 @@ export const scrubCommand: CommandSpec = {
   run: (invocation) =>
     withConfig(invocation, async (config) => {
       const { messages, terminal, backends, signal } = invocation;
-      const onProgress = ({ checked, total }: { checked: number; total: number }): void => terminal.progress(() => messages.scrub.progress(checked, total));
+      const onProgress = ({ checked, total }: { checked: number; total: number }): void =>
+        terminal.progress(() => messages.scrub.progress(checked, total));
       const result = await backends.scrub(config, { onProgress }, signal);
       terminal.value({ ok: result.setAside.length === 0, ...result });
       tell(result, invocation);

@@ -67,6 +67,9 @@ function masked(address: string | undefined): string | undefined {
 
 function withoutEmpty(tree: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
-    Object.entries(tree).filter(([, value]) => value !== undefined && !(typeof value === 'object' && value !== null && Object.keys(value).length === 0 && !Array.isArray(value))),
+    Object.entries(tree).filter(
+      ([, value]) =>
+        value !== undefined && !(typeof value === 'object' && value !== null && Object.keys(value).length === 0 && !Array.isArray(value)),
+    ),
   );
 }

@@ -42,8 +42,9 @@ function formatPlace(place: Place): string {
 
 const rank = { flag: 0, variable: 1, file: 2, none: 3 } as const;
 
-/** Flags first, then variables, then the file from top to bottom. */
+/** Flags first, then variables, each by name, then the file from top to bottom. */
 export function compareFaults(a: ConfigFault, b: ConfigFault): number {
   if (a.place.kind === 'file' && b.place.kind === 'file') return a.place.line - b.place.line || a.place.column - b.place.column;
-  return rank[a.place.kind] - rank[b.place.kind];
+  const [first, second] = [formatPlace(a.place), formatPlace(b.place)];
+  return rank[a.place.kind] - rank[b.place.kind] || (first < second ? -1 : first > second ? 1 : 0);
 }

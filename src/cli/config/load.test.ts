@@ -44,7 +44,10 @@ test('the default needs nothing', () => {
 test('the configuration is immutable plain JSON', () => {
   const config = valid('policy: {rules: [{match: a.example, action: deny, reason: because}]}');
   assert.ok(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.nameRules[0]));
-  assert.deepEqual(JSON.parse(JSON.stringify(config)), JSON.parse(JSON.stringify(valid('policy: {rules: [{match: a.example, action: deny, reason: because}]}'))));
+  assert.deepEqual(
+    JSON.parse(JSON.stringify(config)),
+    JSON.parse(JSON.stringify(valid('policy: {rules: [{match: a.example, action: deny, reason: because}]}'))),
+  );
 });
 
 test('a flag goes before a variable, that before the file, that before the default', () => {
@@ -80,7 +83,12 @@ test('every key can be set by its variable', () => {
   });
   assert.equal(config.publicUrl, 'https://hub.example/go');
   assert.deepEqual(config.tls, { certFile: '/home/user/c.pem', keyFile: '/home/user/k.pem' });
-  assert.deepEqual(config.outbound, { httpProxy: 'http://proxy.example:3128', httpsProxy: 'http://proxy.example:3128', noProxy: 'a.example,10.0.0.0/8', caFile: '/home/user/ca.pem' });
+  assert.deepEqual(config.outbound, {
+    httpProxy: 'http://proxy.example:3128',
+    httpsProxy: 'http://proxy.example:3128',
+    noProxy: 'a.example,10.0.0.0/8',
+    caFile: '/home/user/ca.pem',
+  });
   assert.equal(config.log.level, 'debug');
 });
 
@@ -120,7 +128,10 @@ store: {kind: s3, bucket: b}
 verify: on
 tls: {certFile: c.pem}
 `;
-  const found = faults(text, { env: { GOYI_LISTE: '', GOYI_WORKERS: '99', GOYI_SYNC_INDEX: 'x', GOYI_POLICY_RULES: 'x' }, flags: { dataDir: '~/d', upstreams: 'https://a.example|direct' } });
+  const found = faults(text, {
+    env: { GOYI_LISTE: '', GOYI_WORKERS: '99', GOYI_SYNC_INDEX: 'x', GOYI_POLICY_RULES: 'x' },
+    flags: { dataDir: '~/d', upstreams: 'https://a.example|direct' },
+  });
   const notBuilt = 'not built yet in this version; take it out of the configuration';
   const bars = 'lists are separated by commas, | is not allowed: a hub never goes on to the next upstream after a refusal';
   assert.deepEqual(found, [
@@ -128,8 +139,8 @@ tls: {certFile: c.pem}
     `--upstreams: upstreams: ${bars}`,
     'GOYI_LISTE: there is no variable GOYI_LISTE; did you mean GOYI_LISTEN?',
     'GOYI_POLICY_RULES: policy.rules: can only be set in the configuration file',
-    'GOYI_WORKERS: workers: must be a whole number from 1 to 64',
     `GOYI_SYNC_INDEX: sync.index: ${notBuilt}`,
+    'GOYI_WORKERS: workers: must be a whole number from 1 to 64',
     `goyi.yaml:1:9: listen: ${en.config.exposed}`,
     'goyi.yaml:2:1: worker: there is no key worker; did you mean workers?',
     `goyi.yaml:3:32: upstreams.1: ${bars}`,
@@ -169,7 +180,10 @@ const single = [
   { text: 'upstreams: ["ftp://a.example"]', fault: /begins with http/ },
   { text: 'upstreams: ["https://a.example/?x=1"]', fault: /without \?/ },
   { text: 'upstreams: ["http://localhost:8080"]', fault: /this very hub/ },
-  { text: 'publicUrl: https://hub.example\nupstreams: [https://hub.example/x]', fault: /2:13: upstreams.0: this is the address of this very hub/ },
+  {
+    text: 'publicUrl: https://hub.example\nupstreams: [https://hub.example/x]',
+    fault: /2:13: upstreams.0: this is the address of this very hub/,
+  },
   { text: 'checksumDatabases: [sum.example.org]', fault: /known key/ },
   { text: 'checksumDatabases: [sum.golang.org, sum.golang.google.cn]', fault: /checksumDatabases.1: the same checksum database/ },
   { text: 'checksumDatabases: "sum.golang.org+033de0ae+AAAA"', fault: /as in GOSUMDB/ },
@@ -190,8 +204,8 @@ const single = [
   { text: 'listen: *x', fault: /quote a value that begins with \*/ },
   { text: 'listen: &x 127.0.0.1:1', fault: /anchors and aliases/ },
   { text: '__proto__: {listen: x}', fault: /there is no key __proto__/ },
-  { text: '"\\u001b[2J": 1', fault: /^[^\u001b]*there is no key/ },
-  { text: 'a: '.repeat(1) + '['.repeat(50_000), fault: /./ },
+  { text: '"\\u001b[2J": 1', fault: /^goyi\.yaml:1:1: \uFFFD\[2J: there is no key \uFFFD/ },
+  { text: `a: ${'['.repeat(50_000)}`, fault: /./ },
 ] as const;
 
 for (const { text, fault } of single) {
@@ -221,16 +235,27 @@ test('an address that others reach is fine when the configuration says who may r
 test('direct is accepted and said, off means nothing is fetched', () => {
   const outcome = load('upstreams: [https://a.example, direct]');
   assert.ok(outcome.ok);
-  assert.deepEqual(outcome.notes.map((say) => say(en)), [en.config.directNotBuilt]);
+  assert.deepEqual(
+    outcome.notes.map((say) => say(en)),
+    [en.config.directNotBuilt],
+  );
   const alone = load('upstreams: direct');
   assert.deepEqual(alone.ok && alone.notes.map((say) => say(en)), [en.config.directAlone]);
   assert.deepEqual(valid('upstreams: off').upstreams, { kind: 'off' });
-  assert.deepEqual(valid('upstreams: [https://a.example, off]').upstreams, { kind: 'list', entries: [{ kind: 'url', url: 'https://a.example' }] });
+  assert.deepEqual(valid('upstreams: [https://a.example, off]').upstreams, {
+    kind: 'list',
+    entries: [{ kind: 'url', url: 'https://a.example' }],
+  });
 });
 
 test('proxies come from the environment unless the configuration names one', () => {
   const env = { HTTP_PROXY: 'http://a.example:1', https_proxy: 'b.example:2', HTTPS_PROXY: '', NO_PROXY: 'c.example' };
-  assert.deepEqual(valid(undefined, { env }).outbound, { httpProxy: 'http://a.example:1', httpsProxy: 'b.example:2', noProxy: 'c.example', caFile: undefined });
+  assert.deepEqual(valid(undefined, { env }).outbound, {
+    httpProxy: 'http://a.example:1',
+    httpsProxy: 'b.example:2',
+    noProxy: 'c.example',
+    caFile: undefined,
+  });
   assert.deepEqual(valid('outbound: {proxy: "http://d.example", noProxy: [e.example, .f.example]}', { env }).outbound, {
     httpProxy: 'http://d.example',
     httpsProxy: 'http://d.example',
@@ -249,12 +274,17 @@ test('no secret is shown', () => {
 });
 
 test('what --check shows is itself a configuration with the same effect', () => {
-  const config = valid('listen: 127.0.0.1:9\nupstreams: [https://a.example, direct]\ntls: {caFile: /ca.pem}\npolicy: {rules: [{match: a.example, action: deny, reason: because}]}\nlog: {access: all}\n');
+  const config = valid(
+    'listen: 127.0.0.1:9\nupstreams: [https://a.example, direct]\ntls: {caFile: /ca.pem}\npolicy: {rules: [{match: a.example, action: deny, reason: because}]}\nlog: {access: all}\n',
+  );
   assert.deepEqual(valid(formatEffective(config)), config);
 });
 
 test('any text is an answer', () => {
-  const lines = fc.array(fc.oneof(fc.string(), fc.constantFrom('listen:', 'limits: {', '  - a', 'upstreams: [x', '}', '? a', '!!map {}', '&a', '*a', '<<: *a')), { maxLength: 8 });
+  const lines = fc.array(
+    fc.oneof(fc.string(), fc.constantFrom('listen:', 'limits: {', '  - a', 'upstreams: [x', '}', '? a', '!!map {}', '&a', '*a', '<<: *a')),
+    { maxLength: 8 },
+  );
   fc.assert(
     fc.property(lines, (texts) => {
       const outcome = load(texts.join('\n'));

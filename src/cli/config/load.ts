@@ -53,7 +53,12 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     ...[...issues, ...crossFaults(sound, issues)].map((issue) => sources.fault(issue)),
   ];
   if (faults.length > 0) return { ok: false, faults: faults.sort(compareFaults) };
-  return { ok: true, config: deepFreeze(build(sound, sources, input)), notes: notesOf(sound), placeOf: (key) => sources.placeOf(key.split('.')) };
+  return {
+    ok: true,
+    config: deepFreeze(build(sound, sources, input)),
+    notes: notesOf(sound),
+    placeOf: (key) => sources.placeOf(key.split('.')),
+  };
 }
 
 /** Knows where each value was written. */
@@ -99,7 +104,11 @@ function merge(tree: { readonly [key: string]: Tree }, overrides: ReadonlyMap<st
 }
 
 /** The tree with `value` at `path`; unchanged where something that is no group stands in the way, which is a fault of its own. */
-function put(tree: { readonly [key: string]: Tree }, [name = '', ...rest]: readonly string[], value: Tree): { readonly [key: string]: Tree } {
+function put(
+  tree: { readonly [key: string]: Tree },
+  [name = '', ...rest]: readonly string[],
+  value: Tree,
+): { readonly [key: string]: Tree } {
   if (rest.length === 0) return { ...tree, [name]: value };
   const below = tree[name] ?? {};
   return isGroup(below) ? { ...tree, [name]: put(below, rest, value) } : tree;
@@ -132,10 +141,25 @@ function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[]): SchemaI
     if (!holds && !reads.some((key) => faulty.has(key))) found.push({ path, what: 'value', say });
   };
   const listen = valueOf(parseListen(tree.listen));
-  check(['listen', 'access.anonymous'], listen.loopback || (tree.access.anonymous?.includes('read') ?? false), ['listen'], (m) => m.config.exposed);
+  check(
+    ['listen', 'access.anonymous'],
+    listen.loopback || (tree.access.anonymous?.includes('read') ?? false),
+    ['listen'],
+    (m) => m.config.exposed,
+  );
   const { certFile, keyFile } = tree.tls;
-  check(['tls.certFile', 'tls.keyFile'], certFile === undefined || keyFile !== undefined, ['tls', 'certFile'], (m) => m.config.certWithoutKey);
-  check(['tls.certFile', 'tls.keyFile'], keyFile === undefined || certFile !== undefined, ['tls', 'keyFile'], (m) => m.config.keyWithoutCert);
+  check(
+    ['tls.certFile', 'tls.keyFile'],
+    certFile === undefined || keyFile !== undefined,
+    ['tls', 'certFile'],
+    (m) => m.config.certWithoutKey,
+  );
+  check(
+    ['tls.certFile', 'tls.keyFile'],
+    keyFile === undefined || certFile !== undefined,
+    ['tls', 'keyFile'],
+    (m) => m.config.keyWithoutCert,
+  );
   const self = new Set([`127.0.0.1:${listen.port}`, `localhost:${listen.port}`, `[::1]:${listen.port}`]);
   if (tree.publicUrl !== undefined) self.add(new URL(tree.publicUrl).host);
   for (const [index, entry] of (tree.upstreams ?? []).entries()) {

@@ -40,7 +40,11 @@ export function readVariables(env: Readonly<Record<string, string | undefined>>,
     const place: Place = { kind: 'variable', name };
     const key = byName.get(name);
     if (key === undefined) {
-      faults.push({ place, key: '', say: (m) => m.config.unknownVariable(name, nearestName(name, [...byName.keys(), CONFIG_FILE_VARIABLE])) });
+      faults.push({
+        place,
+        key: '',
+        say: (m) => m.config.unknownVariable(name, nearestName(name, [...byName.keys(), CONFIG_FILE_VARIABLE])),
+      });
     } else if (text !== '') {
       add(key, text, place, { values, faults });
     }

@@ -54,7 +54,8 @@ export function parseUpstreams(texts: readonly string[]): Read<UpstreamsConfig> 
     }
     const url = parseUpstreamUrl(text);
     if (!url.ok) return bad(url.say, index);
-    if (entries.some((entry) => entry.kind === 'url' && sameAddress(entry.url, url.value))) return bad((m) => m.config.upstreamTwice, index);
+    if (entries.some((entry) => entry.kind === 'url' && sameAddress(entry.url, url.value)))
+      return bad((m) => m.config.upstreamTwice, index);
     entries.push({ kind: 'url', url: url.value });
   }
   return { ok: true, value: entries.length === 0 ? { kind: 'off' } : { kind: 'list', entries } };

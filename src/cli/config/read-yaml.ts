@@ -29,7 +29,15 @@ export function readYaml(file: string, text: string): YamlFile {
     has: (path) => reader.has(path),
   });
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', schema: 'core', strict: true, stringKeys: true, logLevel: 'silent' });
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      version: '1.2',
+      schema: 'core',
+      strict: true,
+      stringKeys: true,
+      logLevel: 'silent',
+    });
     // One slip of syntax draws others after it; the first few say it.
     for (const error of [...document.errors, ...document.warnings].slice(0, SYNTAX_FAULTS_MAX)) {
       // An unquoted `*.corp.example` reads as an alias; say so, instead of that the alias is unresolved.
@@ -108,7 +116,9 @@ class Reader {
       const below = [...path, name];
       this.#keyOffsets.set(JSON.stringify(below), key.range?.[0] ?? offset);
       if (value === null || (isScalar(value) && value.value === null)) continue;
-      tree[name] = this.#read(value, below);
+      const read = this.#read(value, below);
+      // What is told as a fault here is not told again as a value of the wrong kind.
+      if (read !== null) tree[name] = read;
     }
     return tree;
   }

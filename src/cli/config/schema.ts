@@ -39,7 +39,14 @@ const schema = z.strictObject({
   verify: z.enum(['require', 'off']).default('require'),
   ownDatabase: group({ name: notBuilt(), keyFile: notBuilt(), sign: notBuilt() }),
   private: notBuilt(),
-  access: group({ anonymous: z.array(z.enum(['read'])).max(1).optional(), tokens: notBuilt(), groups: notBuilt() }),
+  access: group({
+    anonymous: z
+      .array(z.enum(['read']))
+      .max(1)
+      .optional(),
+    tokens: notBuilt(),
+    groups: notBuilt(),
+  }),
   store: group({
     kind: builtOnly('fs', ['fs', 's3']),
     endpoint: notBuilt(),
@@ -98,9 +105,13 @@ export interface SchemaIssue {
 }
 
 /** @returns the tree with defaults, or every issue at once. */
-export function checkTree(tree: unknown): { readonly ok: true; readonly value: CheckedTree } | { readonly ok: false; readonly issues: readonly SchemaIssue[] } {
+export function checkTree(
+  tree: unknown,
+): { readonly ok: true; readonly value: CheckedTree } | { readonly ok: false; readonly issues: readonly SchemaIssue[] } {
   const result = schema.safeParse(tree, { reportInput: true });
-  return result.success ? { ok: true, value: result.data } : { ok: false, issues: result.error.issues.flatMap((issue) => translate(issue)) };
+  return result.success
+    ? { ok: true, value: result.data }
+    : { ok: false, issues: result.error.issues.flatMap((issue) => translate(issue)) };
 }
 
 export type KeyKind = 'text' | 'number' | 'choice' | 'list' | 'not built' | 'rules';
@@ -210,7 +221,9 @@ function translate(issue: z.core.$ZodIssue): SchemaIssue[] {
   const path = issue.path.filter((part) => typeof part !== 'symbol');
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((name) => {
-      const say: Say = isRuleKeyToCome(path, name) ? (m) => m.config.ruleKeyNotBuilt : (m) => m.config.unknownKey(name, nearestName(name, namesInGroup(path)));
+      const say: Say = isRuleKeyToCome(path, name)
+        ? (m) => m.config.ruleKeyNotBuilt
+        : (m) => m.config.unknownKey(name, nearestName(name, namesInGroup(path)));
       return { path: [...path, name], what: 'key', say };
     });
   }
@@ -228,7 +241,9 @@ function sayOf(issue: z.core.$ZodIssue, path: readonly (string | number)[]): Say
     case 'too_small':
       return issue.origin === 'array' ? (m) => m.config.atLeastOneEntry : (m) => m.config.mustBeWhole(key?.min ?? 0, key?.max ?? 0);
     case 'too_big':
-      return issue.origin === 'array' ? (m) => m.config.atMostEntries(Number(issue.maximum)) : (m) => m.config.mustBeWhole(key?.min ?? 0, key?.max ?? 0);
+      return issue.origin === 'array'
+        ? (m) => m.config.atMostEntries(Number(issue.maximum))
+        : (m) => m.config.mustBeWhole(key?.min ?? 0, key?.max ?? 0);
     case 'invalid_type':
       if (issue.expected === 'object') return (m) => m.config.mustBeGroup;
       if (issue.expected === 'array') return (m) => m.config.mustBeList;
@@ -257,7 +272,9 @@ function keysOf(type: z.core.$ZodType, name: string): ConfigKey[] {
     inner = inner.unwrap();
   }
   if (inner instanceof z.ZodObject) {
-    return Object.entries(inner.shape as Readonly<Record<string, z.core.$ZodType>>).flatMap(([part, below]) => keysOf(below, name === '' ? part : `${name}.${part}`));
+    return Object.entries(inner.shape as Readonly<Record<string, z.core.$ZodType>>).flatMap(([part, below]) =>
+      keysOf(below, name === '' ? part : `${name}.${part}`),
+    );
   }
   const base = { name, defaultValue, min: undefined, max: undefined, choices: [] };
   if (inner instanceof z.ZodNumber) return [{ ...base, kind: 'number', min: inner.minValue ?? 0, max: inner.maxValue ?? 0 }];

@@ -158,7 +158,8 @@ export const en: Messages = {
     certWithoutKey: 'certFile needs a keyFile',
     keyWithoutCert: 'keyFile needs a certFile',
     badMatch: (reason: string): string => `must be a pattern of module paths as in GOPRIVATE, optionally with @version (${reason})`,
-    badReason: (max: number): string => `must be one sentence of at most ${max} bytes, without control characters and without white space around it`,
+    badReason: (max: number): string =>
+      `must be one sentence of at most ${max} bytes, without control characters and without white space around it`,
     reasonMissing: 'a deny rule needs a reason: the go command shows it to the user',
     ruleKeyNotBuilt: 'rules of this version look at names only (match, action, reason); this condition is not built yet in this version',
     directNotBuilt: 'direct is accepted, but reading public Git repositories is not built yet in this version: it does nothing for now',

@@ -64,8 +64,10 @@ export const zh = {
     130: '被中断',
   } as Readonly<Record<number, string>>,
   usage: {
-    unknownCommand: (name: string, nearest: string | undefined): string => `没有 ${name} 这个命令${meant(nearest)}；goyi --help 列出所有命令`,
-    unknownFlag: (name: string, nearest: string | undefined): string => `没有 ${name} 这个选项${meant(nearest)}；加上 --help 可列出所有选项`,
+    unknownCommand: (name: string, nearest: string | undefined): string =>
+      `没有 ${name} 这个命令${meant(nearest)}；goyi --help 列出所有命令`,
+    unknownFlag: (name: string, nearest: string | undefined): string =>
+      `没有 ${name} 这个选项${meant(nearest)}；加上 --help 可列出所有选项`,
     missingValue: (flag: string): string => `选项 ${flag} 需要一个值`,
     missingFlag: (flag: string): string => `缺少选项 ${flag}`,
     missingArgument: (name: string): string => `缺少参数 ${name}`,
