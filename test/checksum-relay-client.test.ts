@@ -54,7 +54,7 @@ async function answer(relay: ChecksumRelay, resource: string, cachedOnly: boolea
   if (resource === 'latest') return relay.latest({ cachedOnly }, signal);
   const [, module, version] = /^lookup\/(.+)@([^@]+)$/.exec(resource) ?? [];
   if (module !== undefined && version !== undefined) {
-    return relay.lookup(unescapeCapitals(module) ?? '', unescapeCapitals(version) ?? '', { cachedOnly }, signal);
+    return relay.lookupAnswer(unescapeCapitals(module) ?? '', unescapeCapitals(version) ?? '', { cachedOnly }, signal);
   }
   const tile = parseTilePath(resource);
   return tile.ok ? relay.tile(tile.value, { cachedOnly }, signal) : undefined;
@@ -119,7 +119,7 @@ test('the same with every transport dead, for a client that is new and one that 
   for (const module of modules) await old.ask(`lookup ${module} v1.0.0`);
   for (const step of [77, 1000, 65_000]) {
     modules.push(grow(database, step, `m${modules.length}.example/m`));
-    assert.ok(await relay.lookup(modules.at(-1)!, 'v1.0.0', { cachedOnly: false }, signal));
+    assert.ok(await relay.lookupAnswer(modules.at(-1)!, 'v1.0.0', { cachedOnly: false }, signal));
   }
   bench.transports[0]!.isDown = true;
   await old.ask('forget');
@@ -141,7 +141,7 @@ test('a client that has seen a newer tree elsewhere', async () => {
   const switching: ChecksumRelay = {
     name: database.name,
     latest: (...args) => current.latest(...args),
-    lookup: (...args) => current.lookup(...args),
+    lookupAnswer: (...args) => current.lookupAnswer(...args),
     tile: (...args) => current.tile(...args),
     state: () => current.state(),
   };
@@ -160,7 +160,7 @@ test('the files in the store serve a client by themselves', async () => {
   const { database } = bench;
   const relay = bench.client();
   for (const step of [50, 300, 65_000, 3]) {
-    for (const module of modules) assert.ok(await relay.lookup(module, 'v1.0.0', { cachedOnly: false }, signal));
+    for (const module of modules) assert.ok(await relay.lookupAnswer(module, 'v1.0.0', { cachedOnly: false }, signal));
     modules.push(grow(database, step, `m${modules.length}.example/m`));
   }
   modules.pop();

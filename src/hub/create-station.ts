@@ -148,7 +148,7 @@ class StationImpl implements HubStation {
         return text(await this.#relay(request.database).latest({ cachedOnly: !options.fill }, signal), 'hit');
       case 'sumdb-lookup': {
         this.#admit(request.module, request.version);
-        const body = await this.#relay(request.database).lookup(request.module, request.version, { cachedOnly: !options.fill }, signal);
+        const body = await this.#relay(request.database).lookupAnswer(request.module, request.version, { cachedOnly: !options.fill }, signal);
         if (body === undefined) throw new HubError('not-found', `${request.database} has no record of ${request.module}@${request.version}`);
         return text(body, 'hit');
       }

@@ -50,7 +50,7 @@ test('what is in memory is answered without asking anybody', async () => {
   await client.lookup('a.example/m', 'v1.0.0', waited, signal);
   const asked = bench.transports[0]!.asked.length;
   await client.lookup('a.example/m', 'v1.0.0', waited, signal);
-  await client.lookup('a.example/m', 'v1.0.0', relay, signal);
+  await client.lookupAnswer('a.example/m', 'v1.0.0', relay, signal);
   assert.equal(bench.transports[0]!.asked.length, asked);
 });
 
@@ -81,7 +81,7 @@ test('an empty database is met, has nothing, and grows', async () => {
 test('an unknown version is absent, not a fault', async () => {
   const client = createBench(small()).client();
   assert.equal(await client.lookup('a.example/m', 'v1.9.0', waited, signal), undefined);
-  assert.equal(await client.lookup('a.example/m', 'v1.9.0', relay, signal), undefined);
+  assert.equal(await client.lookupAnswer('a.example/m', 'v1.9.0', relay, signal), undefined);
 });
 
 test('names that are none are refused without asking anybody', async () => {
@@ -115,13 +115,13 @@ test('everything seen before is answered with every transport dead, after a rest
   shutAll(bench);
   for (const client of [first, bench.client()]) {
     assert.deepEqual(await client.lookup('early.example/m', 'v1.0.0', waited, signal), before);
-    assert.equal(await client.lookup('early.example/m', 'v1.0.0', cachedOnly, signal), large.lookupBody('early.example/m', 'v1.0.0'));
+    assert.equal(await client.lookupAnswer('early.example/m', 'v1.0.0', cachedOnly, signal), large.lookupBody('early.example/m', 'v1.0.0'));
     assert.equal(await client.latest(relay, signal), large.note());
     for (const tile of edgeTiles(large.size)) assert.deepEqual(await client.tile(tile, cachedOnly, signal), large.hashes(tile));
     const recordTile = { level: 0, index: 1, width: 256 };
     assert.deepEqual(await client.tile(recordTile, cachedOnly, signal), large.hashes(recordTile));
     await assert.rejects(client.lookup('late.example/m', 'v1.0.0', waited, signal), { code: 'database-unavailable' });
-    await assert.rejects(client.lookup('late.example/m', 'v1.0.0', cachedOnly, signal), { code: 'not-cached' });
+    await assert.rejects(client.lookupAnswer('late.example/m', 'v1.0.0', cachedOnly, signal), { code: 'not-cached' });
     await assert.rejects(client.tile({ level: 0, index: 7, width: 256 }, cachedOnly, signal), { code: 'not-cached' });
   }
 });
@@ -176,7 +176,7 @@ test('an older note is fine, and the answer has our own', async () => {
   const bench = createBench(database);
   bench.transports[0]!.lie = changeBody(/^lookup/, () => database.lookupBody('early.example/m', 'v1.0.0', database.note(40_000))!);
   const client = bench.client();
-  assert.equal(await client.lookup('early.example/m', 'v1.0.0', relay, signal), database.lookupBody('early.example/m', 'v1.0.0'));
+  assert.equal(await client.lookupAnswer('early.example/m', 'v1.0.0', relay, signal), database.lookupBody('early.example/m', 'v1.0.0'));
   assert.deepEqual(bench.advances, [database.size]);
 });
 
@@ -238,7 +238,7 @@ test('a process answers no older head than another process of the hub did', asyn
   await two.latest(relay, signal);
   database.pad(300);
   bench.clock.nowMs += 60_001;
-  assert.ok(await two.lookup('a.example/m', 'v1.0.0', cachedOnly, signal).catch(() => true), 'which syncs it at this moment');
+  assert.ok(await two.lookupAnswer('a.example/m', 'v1.0.0', cachedOnly, signal).catch(() => true), 'which syncs it at this moment');
   await one.latest(relay, signal);
   assert.equal(await two.latest(cachedOnly, signal), database.note(302));
   assert.deepEqual(bench.advances, [2, 302]);
@@ -357,7 +357,7 @@ test('a caller that leaves harms nobody', async () => {
 
 test('a lookup answer that is relayed can be taken apart again', async () => {
   const database = small();
-  const body = await createBench(database).client().lookup('a.example/m', 'v1.0.0', relay, signal);
+  const body = await createBench(database).client().lookupAnswer('a.example/m', 'v1.0.0', relay, signal);
   const answer = parseLookupAnswer(Buffer.from(body ?? ''));
   assert.ok(answer.ok);
   assert.equal(formatLookupAnswer(answer.value), body);

@@ -115,24 +115,17 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
     this.#dataTiles = new DataTiles(name, this.#source);
   }
 
-  lookup(module: string, version: string, options: LookupOptions, signal: AbortSignal): Promise<ProvedRecord | undefined>;
-  lookup(module: string, version: string, options: { cachedOnly: boolean }, signal: AbortSignal): Promise<string | undefined>;
-  async lookup(
-    module: string,
-    version: string,
-    options: LookupOptions | { cachedOnly: boolean },
-    signal: AbortSignal,
-  ): Promise<ProvedRecord | string | undefined> {
-    const subject = checkSubject(module, version);
-    if ('cachedOnly' in options) {
-      const found = await this.#find(subject, relayEffort(options), signal);
-      // Under our head, whatever note the record came with: all answers share one tree, whose tiles we have.
-      return found && formatLookupAnswer({ ...found.record, note: found.standing.tree.head.note });
-    }
-    const found = await this.#find(subject, { ...options, online: true }, signal);
+  async lookup(module: string, version: string, options: LookupOptions, signal: AbortSignal): Promise<ProvedRecord | undefined> {
+    const found = await this.#find(checkSubject(module, version), { ...options, online: true }, signal);
     if (found === undefined) return undefined;
     const { recordId, zipHash, modHash, text } = found.record;
     return { database: this.name, recordId, treeSize: found.standing.tree.head.size, zipHash, modHash, text };
+  }
+
+  async lookupAnswer(module: string, version: string, options: { cachedOnly: boolean }, signal: AbortSignal): Promise<string | undefined> {
+    const found = await this.#find(checkSubject(module, version), relayEffort(options), signal);
+    // Under our head, whatever note the record came with: all answers share one tree, whose tiles we have.
+    return found && formatLookupAnswer({ ...found.record, note: found.standing.tree.head.note });
   }
 
   async latest(options: { cachedOnly: boolean }, signal: AbortSignal): Promise<string> {

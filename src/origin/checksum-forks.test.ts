@@ -33,7 +33,7 @@ async function assertFrozen({ bench, honest }: Split): Promise<void> {
     for (const ask of [
       () => client.lookup('victim.example/m', 'v1.0.0', waited, signal),
       () => client.lookup('common.example/m', 'v1.0.0', waited, signal),
-      () => client.lookup('common.example/m', 'v1.0.0', { cachedOnly: true }, signal),
+      () => client.lookupAnswer('common.example/m', 'v1.0.0', { cachedOnly: true }, signal),
       () => client.latest(relay, signal),
       () => client.tile({ level: 0, index: 0, width: 1 }, relay, signal),
     ]) {

@@ -89,7 +89,7 @@ async function refuses(lie: Lie, codes: readonly string[]): Promise<void> {
   const bench = createBench(large.split());
   bench.transports[0]!.lie = lie;
   const client = bench.client();
-  for (const ask of [() => client.lookup(MODULE, 'v1.0.0', waited, signal), () => client.lookup(MODULE, 'v1.0.0', relay, signal)]) {
+  for (const ask of [() => client.lookup(MODULE, 'v1.0.0', waited, signal), () => client.lookupAnswer(MODULE, 'v1.0.0', relay, signal)]) {
     await assert.rejects(ask(), (error: { code?: string }) => codes.includes(error.code ?? ''));
   }
   assert.deepEqual(
@@ -110,7 +110,7 @@ async function prefersTheTruth(lie: Lie): Promise<void> {
     transports[liarFirst ? 0 : 1]!.lie = lie;
     const bench = createBench(database, transports);
     assert.equal((await bench.client().lookup(MODULE, 'v1.0.0', waited, signal))?.text, honestText);
-    assert.equal(await bench.client().lookup(MODULE, 'v1.0.0', relay, signal), large.lookupBody(MODULE, 'v1.0.0'));
+    assert.equal(await bench.client().lookupAnswer(MODULE, 'v1.0.0', relay, signal), large.lookupBody(MODULE, 'v1.0.0'));
     assert.equal(bench.heads.forks.size, 0);
   }
 }

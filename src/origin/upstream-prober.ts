@@ -61,7 +61,11 @@ export class UpstreamProber implements AsyncDisposable {
   /** The half-open breaker's one exchange. Somebody's own request may have taken it; then its outcome decides. */
   async #decide(upstream: Upstream): Promise<void> {
     const admission = upstream.breaker.admit();
-    if (admission === undefined) return;
+    if (admission === undefined) {
+      // Timers may be a little early.
+      this.watch(upstream);
+      return;
+    }
     try {
       await upstream.probe(this.#stop.signal);
       admission.succeeded();

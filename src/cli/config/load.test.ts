@@ -12,7 +12,7 @@ import { configJsonSchema, configKeys } from './schema.ts';
 
 function load(text: string | undefined, more: Partial<ConfigInput> = {}): ConfigOutcome {
   const file = text === undefined ? undefined : { path: '/etc/goyi/goyi.yaml', shown: 'goyi.yaml', text };
-  return loadConfig({ file, env: {}, flags: {}, folder: '/home/user', cores: 2, ...more });
+  return loadConfig({ file, env: {}, flags: {}, folder: '/srv/typed', cores: 2, ...more });
 }
 
 function valid(text: string | undefined, more: Partial<ConfigInput> = {}): HubConfig {
@@ -29,7 +29,7 @@ function faults(text: string | undefined, more: Partial<ConfigInput> = {}): stri
 test('the default needs nothing', () => {
   const config = valid(undefined, { cores: 64 });
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8080, loopback: true });
-  assert.equal(config.dataDir, '/home/user/data');
+  assert.equal(config.dataDir, '/srv/typed/data');
   assert.equal(config.workers, 4);
   assert.deepEqual(config.upstreams, { kind: 'default' });
   assert.deepEqual(config.checksumDatabases, ['sum.golang.org']);
@@ -82,12 +82,12 @@ test('every key can be set by its variable', () => {
     entries: [{ kind: 'url', url: 'https://a.example' }, { kind: 'url', url: 'https://b.example/x' }, { kind: 'direct' }],
   });
   assert.equal(config.publicUrl, 'https://hub.example/go');
-  assert.deepEqual(config.tls, { certFile: '/home/user/c.pem', keyFile: '/home/user/k.pem' });
+  assert.deepEqual(config.tls, { certFile: '/srv/typed/c.pem', keyFile: '/srv/typed/k.pem' });
   assert.deepEqual(config.outbound, {
     httpProxy: 'http://proxy.example:3128',
     httpsProxy: 'http://proxy.example:3128',
     noProxy: 'a.example,10.0.0.0/8',
-    caFile: '/home/user/ca.pem',
+    caFile: '/srv/typed/ca.pem',
   });
   assert.equal(config.log.level, 'debug');
 });
@@ -104,9 +104,9 @@ test('names of variables and flags follow the path', () => {
 test('a relative path is relative to where it was written', () => {
   assert.equal(valid('dataDir: ./d').dataDir, '/etc/goyi/d');
   assert.equal(valid('dataDir: /var/d').dataDir, '/var/d');
-  assert.equal(valid('dataDir: ./d', { env: { GOYI_DATA_DIR: 'e' } }).dataDir, '/home/user/e');
-  assert.equal(valid('dataDir: ./d', { flags: { dataDir: '../f' } }).dataDir, '/home/f');
-  assert.equal(valid('workers: 1').dataDir, '/home/user/data', 'the default is not written in the file');
+  assert.equal(valid('dataDir: ./d', { env: { GOYI_DATA_DIR: 'e' } }).dataDir, '/srv/typed/e');
+  assert.equal(valid('dataDir: ./d', { flags: { dataDir: '../f' } }).dataDir, '/srv/f');
+  assert.equal(valid('workers: 1').dataDir, '/srv/typed/data', 'the default is not written in the file');
   assert.equal(valid('tls: {caFile: ca.pem}').outbound.caFile, '/etc/goyi/ca.pem');
 });
 
