@@ -153,6 +153,7 @@ function openDatabase(entry: ChecksumDatabaseEntry, { config, store, metadata, c
     log: parts.log,
     clock: systemClock,
     freshnessMs: config.freshness.listMs,
+    limits: { absentMs: config.freshness.negativeMs },
   });
 }
 

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
 import { HubError, codeOf, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
@@ -43,11 +44,14 @@ export interface ChecksumLimits {
   readonly refreshBackOffMs: number;
   /** For a client whose own head is ahead of ours: a tile beyond the tree makes us look for a newer one, at most this often. */
   readonly beyondMs: number;
+  /** How long a record's absence is believed; 0: not at all. */
+  readonly absentMs: number;
   readonly tileCacheBytes: number;
   readonly recordCacheBytes: number;
 }
 
 export const CHECKSUM_LIMITS: ChecksumLimits = {
+  absentMs: 0,
   hedgeMs: 1500,
   raceMs: 60_000,
   demotedMs: 60_000,
@@ -101,6 +105,8 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
   readonly #head: HeadKeeper;
   readonly #dataTiles: DataTiles;
   readonly #lookups = new SingleFlight<Found | undefined>();
+  /** What every transport said is not there: bounded, and in memory only, so that a flood of inventions costs nobody but the inventor. */
+  readonly #absentUntilMs = new LRUCache<string, number>({ max: 10_000 });
 
   constructor(options: ChecksumDatabaseOptions) {
     const { name, key, transports, store, metadata, events, log, clock } = options;
@@ -183,11 +189,13 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
     const name = `${subject.module}@${subject.version}`;
     const record = standing.lineage.records.get(name);
     if (record !== undefined) return { record, standing };
+    if ((this.#absentUntilMs.get(name) ?? 0) > this.#options.clock.monotonicMs()) return undefined;
     return this.#lookups.do(
       `${name} ${effort.online}`,
       async (inner) => {
         const found = (await this.#recall(subject, effort, inner)) ?? (await this.#fetch(subject, effort, inner));
-        found?.standing.lineage.records.set(name, found.record);
+        if (found === undefined) this.#absentUntilMs.set(name, this.#options.clock.monotonicMs() + this.#limits.absentMs);
+        else found.standing.lineage.records.set(name, found.record);
         return found;
       },
       signal,
