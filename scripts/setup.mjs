@@ -75,8 +75,8 @@ async function install() {
   const status = await run(npm.file, args);
   if (status !== 0) {
     return complain(
-      `npm ci failed (${status}); when the registry can be reached again, run the same command again`,
-      'npm ci 失败：确认能访问 npm 源后，重新运行同一条命令',
+      `npm ci failed (${status}), for the reason above; once that is mended (can npm reach its registry?), run the same command again`,
+      'npm ci 失败，原因见上；排除之后（例如确认能访问 npm 源），重新运行同一条命令',
     );
   }
   const pinned = keepRunnableNode();

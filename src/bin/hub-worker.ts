@@ -52,6 +52,8 @@ class HubWorker {
       metricsText: async () => aggregate(await this.#allSnapshots()),
     });
     this.#server = server;
+    this.#telemetry.watchQueue('connections', () => server.connections);
+    this.#telemetry.watchQueue('waiting', () => server.waiting);
     const port = await listen(server, config);
     tell({ kind: 'listening', port });
     const results = await hub.probe();

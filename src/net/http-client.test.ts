@@ -158,6 +158,17 @@ test('a response that is disposed of unread gives its connection up', async () =
   assert.equal(await fetchText(client, get(upstream, 'b')), 'fine');
 });
 
+test('the time to the first byte counts while every connection is busy', async () => {
+  await using upstream = await startScriptedUpstream({ files: { a: 'x' } });
+  upstream.on('a', { hang: true });
+  await using client = clientFor([upstream], { connectionsMax: 1 });
+  const leave = new AbortController();
+  const busy = client.send(get(upstream, 'a'), leave.signal);
+  busy.catch(() => {});
+  await assert.rejects(client.send(get(upstream, 'a', { limits: { ...limits, firstByteMs: 60 } }), never), { fault: 'head-timeout' });
+  leave.abort();
+});
+
 test('nobody listens: unreachable', async () => {
   const upstream = await startScriptedUpstream();
   await upstream.down();

@@ -1,4 +1,5 @@
 import { withoutCredentials } from '../base/log.ts';
+import { untilAborted } from '../base/single-flight.ts';
 import { AddressGuard, systemResolver, type Resolver } from './address-guard.ts';
 import { basicAuthorization, Connector } from './connector.ts';
 import { OriginLink } from './origin-link.ts';
@@ -69,7 +70,8 @@ class HttpClient implements OutboundClient {
     );
     const release = (): void => signal.removeEventListener('abort', onAbort);
     try {
-      const { answer, url } = await this.#follow(request, doing, exchange.signal);
+      // undici heeds the signal only once it has a connection; while all are busy the caller would wait for one.
+      const { answer, url } = await untilAborted(this.#follow(request, doing, exchange.signal), exchange.signal);
       clearTimeout(timer);
       answer.body.once('close', release);
       const watch = {

@@ -1,7 +1,7 @@
 /**
- * The HTTP/2 connections of one origin, on node:http2. undici's own HTTP/2 is not used: seen in 7.30, it takes a stream that the server cancels (RST_STREAM CANCEL)
- * for a complete body, fails the streams in flight on a graceful GOAWAY, and hung with many streams on connections that are cut
- * (docs/decisions tells how it was tried).
+ * The HTTP/2 connections of one origin, on node:http2. undici's own HTTP/2 is not used: tried with 7.30, it takes a stream that the server cancels in the middle
+ * (RST_STREAM CANCEL) for a complete body, fails the bodies under way on a graceful GOAWAY, opens one connection a stream unless HTTP/1.1 is pipelined too, and with
+ * that hung when connections were cut. `http-client-tls.test.ts` holds each of these cases.
  */
 import {
   connect,

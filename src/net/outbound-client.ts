@@ -24,7 +24,7 @@ export interface OutboundResponse extends AsyncDisposable {
   readonly status: number;
   /** Names in lower case; of a repeated header the first value. */
   readonly headers: ReadonlyMap<string, string>;
-  /** As sent: nothing is decompressed, and `Accept-Encoding: identity` was asked. Throws {HubError} origin-unavailable or origin-timeout. */
+  /** As sent: nothing is decompressed, and `Accept-Encoding: identity` was asked. Throws {HubError} origin-unavailable, origin-timeout, or upstream-invalid when it is too large. */
   readonly body: AsyncIterable<Buffer>;
   /** The address that answered, after redirects. */
   readonly url: URL;
@@ -34,7 +34,7 @@ export interface OutboundResponse extends AsyncDisposable {
 export interface OutboundClient extends AsyncDisposable {
   /**
    * One exchange, without retries. Any status is an answer.
-   * @throws {HubError} origin-unavailable (refused, reset, TLS, DNS, forbidden address, too many or unsafe redirects), origin-timeout, or the signal's reason
+   * @throws {HubError} origin-unavailable (refused, reset, TLS, DNS, forbidden address, too many or unsafe redirects), origin-timeout, upstream-invalid (a declared size beyond the limit), or the signal's reason
    */
   send(request: OutboundRequest, signal: AbortSignal): Promise<OutboundResponse>;
 }

@@ -6,7 +6,7 @@ export interface ChecksumTransport {
   readonly origin: string;
   /**
    * `resource` stands below the database's address, escaped: `latest`, `lookup/rsc.io/quote@v1.5.2`, `tile/8/0/x001/234`.
-   * @throws {HubError} origin-unavailable, origin-timeout, upstream-refused
+   * @throws {HubError} origin-unavailable, origin-timeout, upstream-refused, upstream-invalid (too large), overloaded
    */
   get(
     request: { readonly resource: string; readonly sizeMaxBytes: number; readonly priority: Priority },

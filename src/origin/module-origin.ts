@@ -1,6 +1,6 @@
 import type { Priority } from '../base/gate.ts';
 
-/** The body of a 200, to be read once and to the end. Iterating throws {HubError} origin-unavailable or origin-timeout after retries and Range continuations are spent. */
+/** The body of a 200, to be read once and to the end. Iterating throws {HubError} origin-unavailable or origin-timeout after retries and Range continuations are spent, upstream-invalid when it is too large. */
 export interface OriginBody extends AsyncIterable<Uint8Array> {
   /** From Content-Length, when the upstream said so. */
   readonly sizeBytes: number | undefined;
@@ -25,7 +25,7 @@ export interface ModuleOrigin {
    * Asks the upstreams in order (hedged after a learned delay) and hands the first 200's body to `consume`, which reads, checks and keeps it.
    * When `consume` throws {HubError} checksum-mismatch, zip-invalid or upstream-invalid, the next upstream is tried; the first such error is thrown when none is left.
    * `origin` is the upstream's name without credentials. `consume` may run more than once, never twice at a time.
-   * @throws {HubError} upstream-refused, origin-unavailable, origin-timeout, or what `consume` threw
+   * @throws {HubError} upstream-refused, origin-unavailable, origin-timeout, upstream-invalid, overloaded, or what `consume` threw
    */
   fetch<T>(request: OriginRequest, consume: (body: OriginBody, origin: string, signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<OriginAnswer<T>>;
   /** Each configured upstream with its state, for readyz and metrics. */

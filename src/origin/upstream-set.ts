@@ -135,7 +135,7 @@ function verdictOn(request: OriginRequest, findings: ReadonlyMap<Upstream, Findi
   if (invalid !== undefined) throw invalid.error;
   const absent = all.map(([, finding]) => finding).find((finding) => finding.kind === 'absent');
   const refused = all.map(([, finding]) => finding).find((finding) => finding.kind === 'refused');
-  const faultUp = all.some(([upstream, finding]) => finding.kind === 'fault' && upstream.breaker.state !== 'open');
+  const faultUp = all.some(([upstream, finding]) => finding.kind === 'fault' && upstream.breaker.state === 'closed');
   if (!faultUp && refused !== undefined) throw new HubError('upstream-refused', refused.reason);
   if (!faultUp && absent !== undefined) return absent;
   const faults = all.map(([, finding]) => (finding.kind === 'fault' ? finding.error : undefined)).filter((error) => error !== undefined);

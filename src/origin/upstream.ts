@@ -4,6 +4,7 @@ import { HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import { Gate, type Priority } from '../base/gate.ts';
 import { withoutCredentials } from '../base/log.ts';
+import { SingleFlight } from '../base/single-flight.ts';
 import type { OutboundClient, OutboundResponse } from '../net/outbound-client.ts';
 import { faultOf, type OutboundFault } from '../net/outbound-error.ts';
 import { Breaker, type Admission, type BreakerState } from './breaker.ts';
@@ -51,6 +52,10 @@ type Outcome =
     };
 
 const attemptsMax = 3;
+/** In a row, by weight, that open the breaker: as many as there are attempts, so that who finds nobody has settled the matter. */
+const faultsMax = 3;
+/** For the question whether a silent upstream is silent to everybody; design: no fault holds longer than its limits and a second. */
+const doubtMs = 800;
 /** What waits for a slot of one upstream; more is refused. */
 const waitingMax = 4_096;
 const retryPauseMaxMs = 2_000;
@@ -66,6 +71,9 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #base: string;
   readonly #gate: Gate;
+  /** Questions whether it is there at all, shared by all who doubt it. */
+  readonly #doubts = new SingleFlight<boolean>();
+  #lastAnswerMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: UpstreamOptions) {
     const { url, limits, clock, events } = options;
@@ -76,7 +84,7 @@ export class Upstream {
     this.breaker = new Breaker({
       clock,
       random: options.random,
-      faultsMax: 3,
+      faultsMax,
       openMs: limits.breakerOpenMs ?? 500,
       openMaxMs: 15_000,
       moved: (state, reason) => {
@@ -176,6 +184,16 @@ export class Upstream {
     return { latencyMs };
   }
 
+  /** One silent answer may be about one artefact. Asks for something else before the upstream as a whole is given up. */
+  #isThere(signal: AbortSignal): Promise<boolean> {
+    const ask = (stop: AbortSignal): Promise<boolean> =>
+      this.probe(AbortSignal.any([stop, AbortSignal.timeout(doubtMs)])).then(
+        () => true,
+        () => false,
+      );
+    return this.#doubts.do('', ask, signal);
+  }
+
   async #enter(priority: Priority, signal: AbortSignal): Promise<() => void> {
     // Whoever is waited for keeps a quarter of the time for the answer itself.
     const waitMs = this.#options.limits.upstreamMs * (priority === 'prefetch' ? 10 : 0.75);
@@ -213,8 +231,16 @@ export class Upstream {
       answered(signal.aborted ? 'canceled' : 'fault', messageOf(error));
       if (signal.aborted || !(error instanceof HubError)) throw error;
       const fault = faultOf(error);
-      return { kind: 'fault', error, retry: fault === 'unreachable' || fault === 'cut', weight: weightOf(fault), pauseMs: undefined };
+      const dead = fault === 'head-timeout' && this.#lastAnswerMs < startedMs && !(await this.#isThere(signal));
+      return {
+        kind: 'fault',
+        error,
+        retry: fault === 'unreachable' || fault === 'cut',
+        weight: dead ? faultsMax : weightOf(fault),
+        pauseMs: undefined,
+      };
     }
+    this.#lastAnswerMs = clock.monotonicMs();
     const meaning: StatusMeaning = response.status === 206 && 'range' in headers ? { kind: 'found' } : meaningOf(response.status);
     const compressed = meaning.kind === 'found' && (response.headers.get('content-encoding') ?? 'identity').toLowerCase() !== 'identity';
     if (meaning.kind !== 'fault' && !compressed) {
@@ -243,7 +269,7 @@ function weightOf(fault: OutboundFault | undefined): number {
   switch (fault) {
     case 'connect-timeout':
     case 'untrusted':
-      return 3;
+      return faultsMax;
     case 'too-slow':
     case 'too-large':
       return 0.5;

@@ -113,7 +113,9 @@ function parseFileRequest(module: ModulePath, name: string): ParsedRequest {
   if (!text.ok) return malformed(text.reason);
   const version = checkPathVersion(module, text.value);
   if (version.ok) return found({ kind: 'file', file, module, version: version.value });
-  return file === 'info' ? found({ kind: 'query', module, query: text.value }) : malformed(version.reason);
+  if (file !== 'info') return malformed(version.reason);
+  // An origin hands queries to git, which would read such a one as an option.
+  return text.value.startsWith('-') ? malformed('a query does not begin with a dash') : found({ kind: 'query', module, query: text.value });
 }
 
 function parseDatabaseRequest(path: string, databases: readonly string[]): ParsedRequest {

@@ -196,6 +196,7 @@ function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
     labelNames: ['upstream', 'state'],
     registers,
   });
+  const resting = new Set<string>();
   return {
     upstreamAnswered({ upstream, outcome, seconds, detail }) {
       answers.labels(upstream, outcome).inc();
@@ -208,8 +209,13 @@ function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
     },
     breakerMoved({ upstream, state, reason }) {
       for (const each of ['closed', 'open', 'half-open'] as const) breaker.labels(upstream, each).set(each === state ? 1 : 0);
-      if (state === 'open') log.warn('upstream is given a rest', { upstream, reason });
-      else log.info(state === 'closed' ? 'upstream is used again' : 'upstream is tried', { upstream, reason });
+      // A dead upstream is tried every few seconds for as long as it is dead: only its going and its coming back are news.
+      if (state === 'half-open') return;
+      const wasResting = resting.has(upstream);
+      if (state === 'open' && !wasResting) log.warn('upstream is given a rest', { upstream, reason });
+      if (state === 'closed' && wasResting) log.info('upstream is used again', { upstream, reason });
+      if (state === 'open') resting.add(upstream);
+      else resting.delete(upstream);
     },
   };
 }
