@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,8 @@ export interface HubOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly port?: number;
+  /** A command in front of it, such as one that gives it limits or file systems of its own; it must end in an exec, so that the pid is the hub's. */
+  readonly wrap?: readonly string[];
 }
 
 /** A folder of its own for a test, removed with `await using`. */
@@ -38,9 +40,11 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 /** Starts a whole hub the way `npm start` does and waits until it listens. Rejects with its output when it ends before that. */
 export async function startHub(options: HubOptions): Promise<HubProcess> {
   const { PATH = '', HOME = '' } = process.env;
+  const flags = ['--listen', `127.0.0.1:${options.port ?? 0}`, '--data-dir', options.dataDir, '--workers', String(options.workers ?? 1)];
+  const [command = process.execPath, ...rest] = [...(options.wrap ?? []), process.execPath, launcher, 'serve', ...flags];
   const child = spawn(
-    process.execPath,
-    [launcher, 'serve', '--listen', `127.0.0.1:${options.port ?? 0}`, '--data-dir', options.dataDir, '--upstreams', options.upstreams.join(','), '--workers', String(options.workers ?? 1), ...(options.args ?? [])],
+    command,
+    [...rest, ...(options.upstreams.length > 0 ? ['--upstreams', options.upstreams.join(',')] : []), ...(options.args ?? [])],
     { env: { PATH, HOME, LANG: 'C', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() },
   );
   let output = '';
@@ -80,4 +84,13 @@ async function end(child: ChildProcess, exited: Promise<number | null>, signal: 
   const code = await exited;
   clearTimeout(timer);
   return code;
+}
+
+/** Runs `goyi ARGS` to its end with nothing of this machine's own settings. Never throws for its exit code; ends it after 30 s. */
+export function runGoyi(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ readonly code: number | null; readonly output: string }> {
+  const { PATH = '', HOME = '' } = process.env;
+  return new Promise((resolve) => {
+    const settings = { env: { PATH, HOME, LANG: 'C', ...env }, cwd: tmpdir(), timeout: 30_000, killSignal: 'SIGKILL' } as const;
+    const child = execFile(process.execPath, [launcher, ...args], settings, (_error, stdout, stderr) => resolve({ code: child.exitCode, output: stdout + stderr }));
+  });
 }
