@@ -8,8 +8,8 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 
-const TEST_TIMEOUT_MS = 180_000;
-const SILENCE_MAX_MS = 300_000;
+const TEST_TIMEOUT_MS = 600_000;
+const SILENCE_MAX_MS = 660_000;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const args = process.argv.slice(2);

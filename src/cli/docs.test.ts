@@ -70,6 +70,12 @@ test('docs/config.md has every key with its variable, default and bounds, and no
   }
 });
 
+test('docs/operations.md names every metric, and no other', () => {
+  const names = (text: string): Set<string> => new Set([...text.matchAll(/\bgoyi_[a-z_]+[a-z]\b/g)].map(([name]) => name));
+  assert.ok(names(read('src/server/telemetry.ts')).size > 10);
+  assert.deepEqual(names(read('docs/operations.md')), names(read('src/server/telemetry.ts')));
+});
+
 test('every flag of a key is explained in both languages', () => {
   assert.deepEqual(Object.keys(en.flags), Object.keys(zh.flags));
   const names = configKeys().map(({ name }) => name);

@@ -1,5 +1,5 @@
 import type { BlobKey } from '../base/blob-key.ts';
-import type { Metadata } from '../meta/metadata.ts';
+import type { Metadata, UnusedFile } from '../meta/metadata.ts';
 import { parseModuleFileKey } from '../protocol/layout.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { ListFiles } from './list-files.ts';
@@ -30,9 +30,8 @@ export async function collectGarbage(
   const items = new Map<string, GarbageItem>();
   let files = 0;
   let sizeBytes = 0;
-  const limit = request.dryRun ? Number.MAX_SAFE_INTEGER : rowsAtOnce;
-  for (;;) {
-    const rows = await parts.metadata.filesUnusedSince(request.cutoffMs, limit);
+  for (let last: UnusedFile | undefined; ; ) {
+    const rows = await parts.metadata.filesUnusedSince(request.cutoffMs, rowsAtOnce, last);
     for (const row of rows) {
       signal.throwIfAborted();
       files += 1;
@@ -40,7 +39,8 @@ export async function collectGarbage(
       count(items, row);
       if (!request.dryRun) await removeFile(parts, row.key);
     }
-    if (request.dryRun || rows.length < limit) return { items: [...items.values()], files, sizeBytes };
+    last = rows.at(-1);
+    if (last === undefined) return { items: [...items.values()], files, sizeBytes };
   }
 }
 
@@ -52,7 +52,7 @@ async function removeFile(parts: { store: BlobStore; metadata: Metadata; lists: 
   if (file?.file === 'zip') parts.lists.refresh(file.module);
 }
 
-function count(items: Map<string, GarbageItem>, row: { module: string; version: string; sizeBytes: number; lastUsedAtMs: number }): void {
+function count(items: Map<string, GarbageItem>, row: UnusedFile): void {
   const name = `${row.module}@${row.version}`;
   const item = items.get(name);
   if (item !== undefined) {

@@ -17,6 +17,7 @@ import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { type Changing, ChangingAnswers } from './changing-answers.ts';
 import { Filler } from './fill.ts';
+import { KnownAbsence } from './known-absence.ts';
 import { ListFiles } from './list-files.ts';
 import { artefactOf, ModuleFiles } from './module-files.ts';
 import { ModuleQueries } from './module-queries.ts';
@@ -68,7 +69,13 @@ class StationImpl implements HubStation {
     this.#relays = new Map(parts.databases.map((database) => [database.name, database]));
     this.#usage = new Usage({ metadata, clock, log });
     this.lists = new ListFiles({ store, metadata, log });
-    const stored = new StoredFiles({ store, metadata, events, memoryBytesMax: limits.memoryBytesMax });
+    const stored = new StoredFiles({
+      store,
+      metadata,
+      events,
+      memoryBytesMax: limits.memoryBytesMax,
+      requireProof: parts.verify === 'require',
+    });
     const database = parts.verify === 'off' ? undefined : parts.databases[0];
     this.filler = new Filler({
       store,
@@ -78,6 +85,7 @@ class StationImpl implements HubStation {
       prover,
       database,
       events,
+      log,
       clock,
       onZipStored: ({ module, version }) => {
         if (!isPseudoVersion(version)) this.lists.refresh(module);
@@ -91,9 +99,15 @@ class StationImpl implements HubStation {
 
   async answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
     const { events } = this.#parts;
-    const served = await this.#answer(request, options, signal);
-    events.cached({ kind: cacheKind(request), outcome: served.outcome });
-    return served;
+    const kind = cacheKind(request);
+    try {
+      const served = await this.#answer(request, options, signal);
+      events.cached({ kind, outcome: served.outcome });
+      return served;
+    } catch (error) {
+      if (error instanceof KnownAbsence) events.cached({ kind, outcome: 'negative' });
+      throw error;
+    }
   }
 
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {
@@ -105,24 +119,43 @@ class StationImpl implements HubStation {
     const [storeHealth, metadata, databaseStates] = await Promise.all([
       store.health(),
       this.#metadataHealth(),
-      Promise.all(databases.map(async (database) => ({ name: database.name, ...(await database.state().catch(() => ({ treeSize: undefined, frozen: undefined }))) }))),
+      Promise.all(
+        databases.map(async (database) => ({
+          name: database.name,
+          ...(await database.state().catch(() => ({ treeSize: undefined, frozen: undefined }))),
+        })),
+      ),
     ]);
     const upstreams = origin.states();
     const degraded = [
       ...(storeHealth.readable ? [] : [`the store cannot be read: ${storeHealth.reason ?? 'unknown reason'}`]),
-      ...(storeHealth.writable ? [] : [`the store cannot be written, so only what is stored is served: ${storeHealth.reason ?? 'unknown reason'}`]),
+      ...(storeHealth.writable
+        ? []
+        : [`the store cannot be written, so only what is stored is served: ${storeHealth.reason ?? 'unknown reason'}`]),
       ...(metadata.reachable ? [] : [`metadata is not reachable: ${metadata.reason ?? 'unknown reason'}`]),
-      ...(upstreams.length > 0 && upstreams.every(({ breaker }) => breaker === 'open') ? ['no upstream answers: only what is stored is served'] : []),
-      ...upstreams.filter(({ breaker }) => breaker !== 'closed').map(({ name, lastFault }) => `the upstream ${name} does not answer: ${lastFault ?? 'unknown reason'}`),
+      ...(upstreams.length > 0 && upstreams.every(({ breaker }) => breaker === 'open')
+        ? ['no upstream answers: only what is stored is served']
+        : []),
+      ...upstreams
+        .filter(({ breaker }) => breaker !== 'closed')
+        .map(({ name, lastFault }) => `the upstream ${name} does not answer: ${lastFault ?? 'unknown reason'}`),
       ...databaseStates.flatMap(({ name, frozen }) => (frozen === undefined ? [] : [`the checksum database ${name} is frozen: ${frozen}`])),
       ...(verify === 'off' ? ['verification is off: what is stored now is not proved'] : []),
     ];
-    return { ready: storeHealth.readable && metadata.reachable, store: storeHealth, metadata, upstreams, databases: databaseStates, verify, degraded };
+    return {
+      ready: storeHealth.readable && metadata.reachable,
+      store: storeHealth,
+      metadata,
+      upstreams,
+      databases: databaseStates,
+      verify,
+      degraded,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.filler.stop();
     this.#answers.stop();
+    await this.filler[Symbol.asyncDispose]();
     await this.lists[Symbol.asyncDispose]();
     await this.#usage[Symbol.asyncDispose]();
   }
@@ -148,15 +181,29 @@ class StationImpl implements HubStation {
         return text(await this.#relay(request.database).latest({ cachedOnly: !options.fill }, signal), 'hit');
       case 'sumdb-lookup': {
         this.#admit(request.module, request.version);
-        const body = await this.#relay(request.database).lookupAnswer(request.module, request.version, { cachedOnly: !options.fill }, signal);
-        if (body === undefined) throw new HubError('not-found', `${request.database} has no record of ${request.module}@${request.version}`);
+        const body = await this.#relay(request.database).lookupAnswer(
+          request.module,
+          request.version,
+          { cachedOnly: !options.fill },
+          signal,
+        );
+        if (body === undefined)
+          throw new HubError('not-found', `${request.database} has no record of ${request.module}@${request.version}`);
         return text(body, 'hit');
       }
       case 'sumdb-tile': {
         const { level, index, width } = request.tile;
         const bytes = await this.#relay(request.database).tile(request.tile, { cachedOnly: !options.fill }, signal);
-        if (bytes === undefined) throw new HubError('not-found', `${request.database} has no such tile: level ${level}, index ${index}, width ${width}`);
-        return { kind: 'bytes', bytes, contentType: 'application/octet-stream', immutable: true, etag: `"${level}-${index}-${width}"`, outcome: 'hit' };
+        if (bytes === undefined)
+          throw new HubError('not-found', `${request.database} has no such tile: level ${level}, index ${index}, width ${width}`);
+        return {
+          kind: 'bytes',
+          bytes,
+          contentType: 'application/octet-stream',
+          immutable: true,
+          etag: `"${level}-${index}-${width}"`,
+          outcome: 'hit',
+        };
       }
       default:
         return unreachable(request);
@@ -174,7 +221,8 @@ class StationImpl implements HubStation {
   /** @throws {HubError} policy-denied with the rule's reason, which is the first line that the go command prints */
   #admit(module: ModulePath, version?: Version): void {
     const verdict = this.#parts.policy.verdict(module, version);
-    if (verdict.kind === 'deny') throw new HubError('policy-denied', `${module}${version === undefined ? '' : `@${version}`} is blocked by policy: ${verdict.reason}`);
+    if (verdict.kind === 'deny')
+      throw new HubError('policy-denied', `${module}${version === undefined ? '' : `@${version}`} is blocked by policy: ${verdict.reason}`);
   }
 
   #relay(name: string): ChecksumRelay {
@@ -183,7 +231,13 @@ class StationImpl implements HubStation {
     return relay;
   }
 
-  async #smallText(kind: 'info' | 'mod', module: ModulePath, version: Version, options: AnswerOptions, signal: AbortSignal): Promise<string> {
+  async #smallText(
+    kind: 'info' | 'mod',
+    module: ModulePath,
+    version: Version,
+    options: AnswerOptions,
+    signal: AbortSignal,
+  ): Promise<string> {
     const served = await this.#files.serve(artefactOf(kind, module, version), options, signal);
     if (served.kind === 'bytes') return served.bytes.toString('utf8');
     await served.blob[Symbol.asyncDispose]();

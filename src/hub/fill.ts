@@ -1,10 +1,12 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import type { BlobKey } from '../base/blob-key.ts';
 import type { Clock } from '../base/clock.ts';
-import { codeOf, type ErrorCode, HubError, messageOf } from '../base/errors.ts';
+import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Priority } from '../base/gate.ts';
+import type { Log } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
-import type { FileRow, Metadata, Proof } from '../meta/metadata.ts';
+import type { FileRow, FillFailure, Metadata, Proof } from '../meta/metadata.ts';
 import type { ChecksumDatabase, ProvedRecord } from '../origin/checksum-database.ts';
 import type { ModuleOrigin, OriginBody } from '../origin/module-origin.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
@@ -13,8 +15,10 @@ import { escapePath } from '../protocol/module-path.ts';
 import { escapeVersion } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore, StagedBlob } from '../store/blob-store.ts';
-import type { Served } from './served.ts';
+import { condemn } from './condemn.ts';
+import { LeaseReturns } from './lease-returns.ts';
 import { type Artefact, chunksOf, type StoredFiles, smallFileBytesMax } from './stored-files.ts';
+import { pause } from './pause.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -27,6 +31,9 @@ const leasePollMs = { first: 15, max: 250 };
 /** A herd that waited for a failure fails together; the next request after this tries again. */
 const failureTtlMs = 1_000;
 
+/** Fills under way get this long to come to an end when the hub stops. */
+const stopMs = 5_000;
+
 export interface FillParts {
   readonly store: BlobStore;
   readonly metadata: Metadata;
@@ -36,6 +43,7 @@ export interface FillParts {
   /** The database that proves; undefined with `verify: off`. */
   readonly database: ChecksumDatabase | undefined;
   readonly events: Events;
+  readonly log: Log;
   readonly clock: Clock;
   /** Told after a `zip` has been stored, so that `@v/list` on disk can follow. */
   readonly onZipStored: (artefact: Artefact) => void;
@@ -44,34 +52,47 @@ export interface FillParts {
 /** Bytes in staging that were checked and, where a database covers them, proved. */
 interface Checked {
   readonly staged: StagedBlob;
+  readonly sha256: string;
   readonly h1: string | undefined;
   readonly proof: Proof;
+  /** All bytes of an `.info` or a `.mod` that is to be served from memory. */
   readonly small: Buffer | undefined;
 }
 
 interface Progress {
   receivedBytes: number;
-  totalBytes: number | undefined;
+  readonly totalBytes: number | undefined;
+}
+
+/** A look-up that runs beside the download. */
+interface Lookup {
+  readonly record: Promise<ProvedRecord | undefined>;
+  /** Set as soon as it has failed: what cannot be proved need not be downloaded to its end. */
+  failure?: Error;
 }
 
 /**
  * The first fetch of an artefact: once in this process (single flight), once among all processes (lease), proved before it is stored, durable before it is answered.
- * It runs under its own signal: callers come and go.
+ * It runs under its own signal: callers come and go, and each opens the stored file for itself.
  */
-export class Filler {
+export class Filler implements AsyncDisposable {
   readonly #parts: FillParts;
-  readonly #flights = new SingleFlight<Served>();
-  readonly #progress = new Map<string, Progress>();
+  readonly #flights = new SingleFlight<void>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #progress = new Map<BlobKey, Progress>();
+  readonly #leases: LeaseReturns;
 
   constructor(parts: FillParts) {
     this.#parts = parts;
+    this.#leases = new LeaseReturns(parts);
   }
 
   /**
+   * Resolves when the artefact is stored and recorded, proved unless `verify` is off.
    * @throws {HubError} not-found, upstream-refused, checksum-mismatch, checksum-missing, zip-invalid, upstream-invalid, log-…, origin-…, database-unavailable, storage-…, or the signal's reason
    */
-  fill(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<Served> {
-    return this.#flights.do(artefact.key, (own) => this.#underLease(artefact, priority, own), signal);
+  fill(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
+    return this.#flights.do(artefact.key, (own) => this.#tracked(this.#underLease(artefact, priority, own)), signal);
   }
 
   /** Percent of the bytes received, when the fill runs and its size is known. */
@@ -85,50 +106,66 @@ export class Filler {
     return this.#flights.size;
   }
 
-  stop(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#flights.abortAll(new HubError('canceled', 'the hub is stopping'));
+    const patience = new AbortController();
+    await Promise.race([Promise.allSettled(this.#running), pause(stopMs, patience.signal)]);
+    patience.abort();
+    await this.#leases[Symbol.asyncDispose]();
   }
 
-  async #underLease(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<Served> {
-    const { metadata, stored } = this.#parts;
-    for (let waitMs = leasePollMs.first; ; waitMs = Math.min(waitMs * 2, leasePollMs.max)) {
-      const attempt = await metadata.acquireLease(artefact.key);
-      if (attempt.kind === 'acquired') break;
-      if (attempt.kind === 'failed') throw new HubError(attempt.failure.code, attempt.failure.message);
-      await sleep(waitMs, signal);
-      const filled = await stored.open(artefact);
-      if (filled !== undefined) return filled;
+  #tracked(run: Promise<void>): Promise<void> {
+    const tracked = run.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
+  }
+
+  async #underLease(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
+    const { stored } = this.#parts;
+    for (let waitMs = leasePollMs.first; !(await this.#acquire(artefact.key)); waitMs = Math.min(waitMs * 2, leasePollMs.max)) {
+      await pause(waitMs, signal);
+      signal.throwIfAborted();
+      if (await stored.has(artefact)) return;
     }
-    let failure: (Error & { code?: ErrorCode }) | undefined;
+    let failure: FillFailure | undefined;
     try {
       // Another process may have sealed it between our look at the store and our lease.
-      return (await stored.open(artefact)) ?? (await this.#measured(artefact, priority, signal));
+      if (!(await stored.has(artefact))) await this.#measured(artefact, priority, signal);
     } catch (error) {
-      failure = error as Error;
+      const code = codeOf(error);
+      // An absence is remembered in memory only, where it is bounded: a flood of misses leaves no rows.
+      if (code !== undefined && code !== 'not-found' && code !== 'canceled') failure = { code, message: messageOf(error) };
       throw error;
     } finally {
-      const code = codeOf(failure);
-      // An absence is remembered in memory only, where it is bounded: a flood of misses leaves no rows.
-      const shared = code !== undefined && code !== 'not-found' && code !== 'canceled';
-      await metadata.releaseLease(artefact.key, shared ? { code, message: messageOf(failure), failureTtlMs } : undefined);
+      await this.#leases.giveBack(artefact.key, failure && { ...failure, failureTtlMs });
     }
   }
 
-  async #measured(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<Served> {
+  /** This process runs one fill of a key at a time: a lease that is ours already is one whose return was lost. */
+  async #acquire(key: BlobKey): Promise<boolean> {
+    const attempt = await this.#leases.acquire(key);
+    if (attempt.kind === 'failed') throw new HubError(attempt.failure.code, attempt.failure.message);
+    return attempt.kind === 'acquired' || attempt.ours;
+  }
+
+  async #measured(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
     const { events, clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const report = { kind: artefact.kind, module: artefact.module, version: artefact.version };
     try {
-      const { served, row } = await this.#fetchAndSeal(artefact, priority, signal);
+      const row = await this.#fetchAndSeal(artefact, priority, signal);
       const seconds = (clock.monotonicMs() - startedMs) / 1000;
       events.filled({ ...report, outcome: 'stored', seconds, sizeBytes: row.sizeBytes, origin: row.origin });
-      return { ...served, outcome: 'miss' };
     } catch (error) {
       const code = codeOf(error) ?? 'storage-fault';
       const seconds = (clock.monotonicMs() - startedMs) / 1000;
       events.filled({ ...report, outcome: code, seconds, sizeBytes: 0, origin: '' });
       if (code === 'checksum-mismatch' || code === 'checksum-missing' || code === 'zip-invalid' || code === 'upstream-invalid') {
-        events.verificationFailed({ reason: code, subject: `${artefact.module}@${artefact.version} ${artefact.kind}`, detail: messageOf(error) });
+        events.verificationFailed({
+          reason: code,
+          subject: `${artefact.module}@${artefact.version} ${artefact.kind}`,
+          detail: messageOf(error),
+        });
       }
       throw error;
     } finally {
@@ -136,142 +173,180 @@ export class Filler {
     }
   }
 
-  async #fetchAndSeal(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<{ served: Served; row: FileRow }> {
-    const record = this.#startLookup(artefact, priority, signal);
-    const fromStore = await this.#checkLeftover(artefact, record, signal);
-    if (fromStore !== undefined) return this.#seal(artefact, fromStore, 'store');
-    const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
-    const answer = await this.#parts.origin.fetch(
-      { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], priority },
-      (body, _origin, bodySignal) => this.#check(artefact, body, record, bodySignal),
-      signal,
-    );
-    if (answer.kind === 'absent') throw new HubError('not-found', answer.reason);
-    return this.#seal(artefact, answer.value, answer.origin);
+  async #fetchAndSeal(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<FileRow> {
+    const leave = new AbortController();
+    try {
+      const lookup = this.#startLookup(artefact, priority, AbortSignal.any([signal, leave.signal]));
+      const leftover = await this.#checkLeftover(artefact, lookup, signal);
+      if (leftover !== undefined) return await this.#seal(artefact, leftover.checked, leftover.origin);
+      const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
+      const answer = await this.#parts.origin.fetch(
+        { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], priority },
+        (body, _origin, bodySignal) => this.#check(artefact, body, lookup, bodySignal),
+        signal,
+      );
+      if (answer.kind === 'absent') throw new HubError('not-found', answer.reason);
+      return await this.#seal(artefact, answer.value, answer.origin);
+    } finally {
+      leave.abort(new HubError('canceled', 'nobody waits for this proof any more'));
+    }
   }
 
   /**
    * The look-up runs beside the download, so that proving costs no extra round trip.
    * It is asked of another transport than the first upstream, which will most likely serve the bytes.
    */
-  #startLookup(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<ProvedRecord | undefined> | undefined {
+  #startLookup(artefact: Artefact, priority: Priority, signal: AbortSignal): Lookup | undefined {
     const { database, origin } = this.#parts;
     if (database === undefined || artefact.kind === 'info') return undefined;
     const likely = origin.states().find((state) => state.breaker === 'closed')?.name;
-    const lookup = database.lookup(artefact.module, artefact.version, { priority, ...(likely !== undefined && { avoidOrigin: likely }) }, signal);
-    lookup.catch(() => {}); // Seen where it is awaited, unless the download fails first.
+    const lookup: Lookup = {
+      record: database.lookup(
+        artefact.module,
+        artefact.version,
+        { priority, ...(likely !== undefined && { avoidOrigin: likely }) },
+        signal,
+      ),
+    };
+    lookup.record.catch((error: Error) => {
+      lookup.failure = error;
+    });
     return lookup;
   }
 
-  /** A file that lies in the store without a row (a restored backup, a crash between the rename and the transaction) is proved like any other, or goes. */
-  async #checkLeftover(artefact: Artefact, record: Promise<ProvedRecord | undefined> | undefined, signal: AbortSignal): Promise<Checked | undefined> {
-    const { store, events } = this.#parts;
-    const blob = await store.open(artefact.key);
-    if (blob === undefined) return undefined;
+  /**
+   * A file that lies in the store without a row (a restored backup, a crash between the rename and the transaction), or with a row that says it was stored
+   * while `verify` was off: it is proved like any other, or goes. It is proved as a copy, which nobody can change meanwhile.
+   */
+  async #checkLeftover(
+    artefact: Artefact,
+    lookup: Lookup | undefined,
+    signal: AbortSignal,
+  ): Promise<{ checked: Checked; origin: string } | undefined> {
+    const { store, metadata } = this.#parts;
+    const opened = await store.open(artefact.key);
+    if (opened === undefined) return undefined;
+    await using blob = opened;
+    const row = await metadata.file(artefact.key);
     try {
       const body = { sizeBytes: blob.sizeBytes, [Symbol.asyncIterator]: () => chunksOf(blob) };
-      return await this.#check(artefact, body, record, signal);
+      return { checked: await this.#check(artefact, body, lookup, signal), origin: row?.origin ?? 'store' };
     } catch (error) {
       const code = codeOf(error);
       if (code !== 'checksum-mismatch' && code !== 'zip-invalid' && code !== 'upstream-invalid') throw error;
-      await store.setAside(artefact.key, messageOf(error));
-      events.fileSetAside({ key: artefact.key, reason: messageOf(error) });
+      await condemn(this.#parts, { key: artefact.key, fingerprint: blob.fingerprint, rowFingerprint: row?.fingerprint }, messageOf(error));
       return undefined;
-    } finally {
-      await blob[Symbol.asyncDispose]();
     }
   }
 
-  async #check(artefact: Artefact, body: OriginBody, record: Promise<ProvedRecord | undefined> | undefined, signal: AbortSignal): Promise<Checked> {
+  async #check(artefact: Artefact, body: OriginBody, lookup: Lookup | undefined, signal: AbortSignal): Promise<Checked> {
     const progress: Progress = { receivedBytes: 0, totalBytes: body.sizeBytes };
     this.#progress.set(artefact.key, progress);
-    const staged = await this.#parts.store.stage();
+    const staged = await this.#parts.store.stage({ digest: 'given' });
     try {
-      const received = await receive(body, staged, progress, artefact.kind);
-      const h1 = await this.#hash(artefact, staged, received, signal);
-      const proof = await this.#prove(artefact, h1, await record);
-      return { staged, h1, proof, small: received.small };
+      const received = await receive(body, { staged, progress, kind: artefact.kind, lookup });
+      const { sha256, h1 } = await this.#hash(artefact, staged, received, signal);
+      const proof = await this.#prove(artefact, h1, lookup);
+      return { staged, sha256, h1, proof, small: received.small };
     } catch (error) {
       await staged[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** The artefact's own hash, after the rules for its kind. */
-  async #hash(artefact: Artefact, staged: StagedBlob, received: Received, signal: AbortSignal): Promise<string | undefined> {
-    switch (artefact.kind) {
-      case 'info': {
-        const info = parseVersionInfo(received.small ?? Buffer.alloc(0), artefact.version);
-        if (!info.ok) throw new HubError('upstream-invalid', `the upstream's .info of ${artefact.module}@${artefact.version} is refused: ${info.reason}`);
-        return undefined;
-      }
-      case 'mod':
-        return goModHashOfDigest(received.goModSha256);
-      case 'zip': {
-        const { module, version } = artefact;
-        return (await this.#parts.prover.prove({ localPath: staged.localPath, module, version }, signal)).h1;
-      }
+  /** The digest of the file and the artefact's own hash, after the rules for its kind. */
+  async #hash(
+    artefact: Artefact,
+    staged: StagedBlob,
+    received: Received,
+    signal: AbortSignal,
+  ): Promise<{ sha256: string; h1: string | undefined }> {
+    const { kind, module, version } = artefact;
+    if (kind === 'zip') {
+      const { sha256, h1, sizeBytes } = await this.#parts.prover.prove({ localPath: staged.localPath, module, version }, signal);
+      if (sizeBytes !== staged.sizeBytes)
+        throw new HubError('storage-fault', `${staged.localPath} has ${sizeBytes} bytes where ${staged.sizeBytes} were written`);
+      return { sha256, h1 };
     }
+    const sha256 = received.hash.digest('hex');
+    if (kind === 'mod') return { sha256, h1: goModHashOfDigest(sha256) };
+    const info = parseVersionInfo(received.small ?? Buffer.alloc(0), version);
+    if (!info.ok) throw new HubError('upstream-invalid', `the upstream's .info of ${module}@${version} is refused: ${info.reason}`);
+    return { sha256, h1: undefined };
   }
 
-  async #prove(artefact: Artefact, h1: string | undefined, record: ProvedRecord | undefined): Promise<Proof> {
+  async #prove(artefact: Artefact, h1: string | undefined, lookup: Lookup | undefined): Promise<Proof> {
     const { database, clock } = this.#parts;
-    if (database === undefined || h1 === undefined) return { kind: 'none' };
+    if (database === undefined || h1 === undefined || lookup === undefined) return { kind: 'none' };
+    const record = await lookup.record;
     const what = `${artefact.module}@${artefact.version}${artefact.kind === 'mod' ? '/go.mod' : ''}`;
-    if (record === undefined) throw new HubError('checksum-missing', `${what} is served by an upstream, but ${database.name} has no record of it: it cannot be proved and is not stored`);
+    if (record === undefined)
+      throw new HubError(
+        'checksum-missing',
+        `${what} is served by an upstream, but ${database.name} has no record of it: it cannot be proved and is not stored`,
+      );
     const recorded = artefact.kind === 'mod' ? record.modHash : record.zipHash;
     if (recorded !== h1) {
-      throw new HubError('checksum-mismatch', `${what} does not match the checksum database: the upstream's bytes have ${h1}, ${database.name} recorded ${recorded}`);
+      throw new HubError(
+        'checksum-mismatch',
+        `${what} does not match the checksum database: the upstream's bytes have ${h1}, ${database.name} recorded ${recorded}`,
+      );
     }
-    return { kind: 'checksum-database', database: record.database, treeSize: record.treeSize, recordId: record.recordId, provedAtMs: clock.wallMs() };
+    return {
+      kind: 'checksum-database',
+      database: record.database,
+      treeSize: record.treeSize,
+      recordId: record.recordId,
+      provedAtMs: clock.wallMs(),
+    };
   }
 
   /** Bytes first, then the row: what a crash leaves between the two is proved again and is never lost. */
-  async #seal(artefact: Artefact, checked: Checked, origin: string): Promise<{ served: Served; row: FileRow }> {
+  async #seal(artefact: Artefact, checked: Checked, origin: string): Promise<FileRow> {
     await using staged = checked.staged;
     const { kind, module, version, key } = artefact;
-    const sealed = await staged.seal(key);
-    const row: FileRow = { key, kind, module, version, ...sealed, h1: checked.h1, origin, proof: checked.proof, storedAtMs: this.#parts.clock.wallMs() };
+    const sealed = await staged.seal(key, checked.sha256);
+    const row: FileRow = {
+      key,
+      kind,
+      module,
+      version,
+      ...sealed,
+      h1: checked.h1,
+      origin,
+      proof: checked.proof,
+      storedAtMs: this.#parts.clock.wallMs(),
+    };
     await this.#parts.metadata.recordFile(row);
-    const served = await this.#parts.stored.adopt(artefact, row, checked.small);
-    if (served === undefined) throw new HubError('storage-fault', `${key} vanished from the store after it had been sealed`);
+    this.#parts.stored.adopt(artefact, row, checked.small);
     if (kind === 'zip') this.#parts.onZipStored(artefact);
-    return { served, row };
+    return row;
   }
 }
 
 interface Received {
-  /** 64 lower-case hex digits; of a go.mod only, as a zip is hashed in the prover's thread. */
-  readonly goModSha256: string;
-  /** All bytes, when they are few. */
+  /** Of an `.info` or a `.mod`; a zip is hashed in the prover's thread. */
+  readonly hash: Hash;
+  /** All bytes of an `.info` or a `.mod`, when they are few. A zip is read again when it is served: what was proved are the bytes in its file. */
   readonly small: Buffer | undefined;
 }
 
-async function receive(body: OriginBody, staged: StagedBlob, progress: Progress, kind: Artefact['kind']): Promise<Received> {
+async function receive(
+  body: OriginBody,
+  into: { staged: StagedBlob; progress: Progress; kind: Artefact['kind']; lookup: Lookup | undefined },
+): Promise<Received> {
+  const { staged, progress, kind, lookup } = into;
   const limitBytes = sizeMaxBytes[kind];
   const hash = createHash('sha256');
-  let kept: Buffer[] | undefined = [];
+  let kept: Buffer[] | undefined = kind === 'zip' ? undefined : [];
   for await (const chunk of body) {
+    if (lookup?.failure !== undefined) throw lookup.failure;
     progress.receivedBytes += chunk.length;
     if (progress.receivedBytes > limitBytes) throw new HubError('upstream-invalid', `the upstream sent more than ${limitBytes} bytes`);
-    if (kind === 'mod') hash.update(chunk);
+    if (kind !== 'zip') hash.update(chunk);
     if (progress.receivedBytes > smallFileBytesMax) kept = undefined;
     kept?.push(Buffer.from(chunk));
     await staged.append(chunk);
   }
-  return { goModSha256: hash.digest('hex'), small: kept === undefined ? undefined : Buffer.concat(kept) };
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+  return { hash, small: kept === undefined ? undefined : Buffer.concat(kept) };
 }

@@ -6,6 +6,12 @@ import type { ModulePath } from '../protocol/module-path.ts';
 import { formatVersionList, parseVersionList } from '../protocol/version-list.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 
+/** Lists written at once: garbage collection touches thousands of modules in a row. */
+const writesMax = 4;
+
+/** Of a list on disk that is compared with the one to be written; a longer one is written anew. */
+const listBytesMax = 16 * 1024 * 1024;
+
 /**
  * Keeps `@v/list` on disk in step with the stored zips, for those who read the folder without goyi (`GOPROXY=file://…`).
  * Works behind the answers: the file can be made again from metadata at any time.
@@ -14,8 +20,8 @@ export class ListFiles implements AsyncDisposable {
   readonly #store: BlobStore;
   readonly #metadata: Metadata;
   readonly #log: Log;
+  readonly #waiting = new Set<ModulePath>();
   readonly #running = new Map<ModulePath, Promise<void>>();
-  readonly #again = new Set<ModulePath>();
 
   constructor(options: { store: BlobStore; metadata: Metadata; log: Log }) {
     this.#store = options.store;
@@ -23,33 +29,46 @@ export class ListFiles implements AsyncDisposable {
     this.#log = options.log;
   }
 
-  /** Brings the file of one module up to date soon; several calls in a row cost one or two writes. */
+  /** Brings the file of one module up to date soon; several calls in a row cost one or two looks. */
   refresh(module: ModulePath): void {
-    if (this.#running.has(module)) {
-      this.#again.add(module);
-      return;
-    }
-    const run = this.#write(module)
-      .catch((error: unknown) => this.#log.warn('a version list on disk could not be written', { module, error: messageOf(error) }))
-      .finally(() => {
-        this.#running.delete(module);
-        if (this.#again.delete(module)) this.refresh(module);
-      });
-    this.#running.set(module, run);
+    this.#waiting.add(module);
+    this.#startNext();
+  }
+
+  /** Resolves when every file that is to be brought up to date is, or could not be. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running.values());
+    await this.settled();
+  }
+
+  #startNext(): void {
+    for (const module of this.#waiting) {
+      if (this.#running.size >= writesMax) return;
+      if (this.#running.has(module)) continue;
+      this.#waiting.delete(module);
+      const run = this.#write(module)
+        .catch((error: unknown) => this.#log.warn('a version list on disk could not be written', { module, error: messageOf(error) }))
+        .finally(() => {
+          this.#running.delete(module);
+          this.#startNext();
+        });
+      this.#running.set(module, run);
+    }
   }
 
   /** Another process may write an older list after ours; whoever wrote last looks again, so the newest set of versions wins. */
   async #write(module: ModulePath): Promise<void> {
-    for (let written: string | undefined; ; ) {
-      const versions = await this.#metadata.storedVersions(module);
-      const body = formatVersionList(parseVersionList(versions.join('\n'), module));
-      if (body === written) return;
-      await this.#store.replace(listKey(module), Buffer.from(body));
-      written = body;
+    const key = listKey(module);
+    let onDisk = (await this.#store.readSmall(key, listBytesMax).catch(() => undefined))?.bytes.toString();
+    for (;;) {
+      const body = formatVersionList(parseVersionList((await this.#metadata.storedVersions(module)).join('\n'), module));
+      if (body === (onDisk ?? '')) return;
+      if (body === '') await this.#store.remove(key);
+      else await this.#store.replace(key, Buffer.from(body));
+      onDisk = body;
     }
   }
 }

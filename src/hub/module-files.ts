@@ -8,6 +8,7 @@ import { moduleFileKey, parseModuleFileKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
 import type { Filler } from './fill.ts';
+import { KnownAbsence } from './known-absence.ts';
 import type { Served } from './served.ts';
 import type { AnswerOptions } from './station.ts';
 import type { Artefact, StoredFiles } from './stored-files.ts';
@@ -24,6 +25,9 @@ export function artefactAt(key: BlobKey): Artefact | undefined {
   return { kind: name.file, module: name.module, version: name.version, key };
 }
 
+/** A file that was stored can be gone before it is opened: somebody collected garbage or changed it. That happens once, not again and again. */
+const fillsMax = 2;
+
 /** `.info`, `.mod` and `.zip` of a canonical version: memory, then the store, then a fill. */
 export class ModuleFiles {
   readonly #stored: StoredFiles;
@@ -34,7 +38,13 @@ export class ModuleFiles {
   /** What an upstream said is not there, with its reason: bounded, and in memory only. */
   readonly #absent = new LRUCache<string, { readonly reason: string; readonly untilMs: number }>({ max: 20_000 });
 
-  constructor(options: { stored: StoredFiles; filler: Filler; usage: Usage; clock: Clock; limits: { waitMs: number; negativeMs: number } }) {
+  constructor(options: {
+    stored: StoredFiles;
+    filler: Filler;
+    usage: Usage;
+    clock: Clock;
+    limits: { waitMs: number; negativeMs: number };
+  }) {
     this.#stored = options.stored;
     this.#filler = options.filler;
     this.#usage = options.usage;
@@ -44,36 +54,48 @@ export class ModuleFiles {
 
   /** @throws {HubError} not-found, not-cached, still-fetching, and what a fill throws */
   async serve(artefact: Artefact, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
-    const stored = await this.#stored.open(artefact);
-    if (stored !== undefined) {
-      this.#usage.count(artefact.key);
-      return stored;
-    }
-    const what = `${artefact.module}@${artefact.version}`;
-    if (!options.fill) throw new HubError('not-cached', `${what}: its .${artefact.kind} is not stored here, and the request forbids fetching it`);
+    const stored = await this.#open(artefact);
+    if (stored !== undefined) return stored;
+    if (!options.fill)
+      throw new HubError(
+        'not-cached',
+        `${nameOf(artefact)}: its .${artefact.kind} is not stored here, and the request forbids fetching it`,
+      );
     const absent = this.#absent.get(artefact.key);
-    if (absent !== undefined && absent.untilMs > this.#clock.monotonicMs()) throw new HubError('not-found', absent.reason);
+    if (absent !== undefined && absent.untilMs > this.#clock.monotonicMs()) throw new KnownAbsence(absent.reason);
+    for (let fills = 0; fills < fillsMax; fills += 1) {
+      await this.#fill(artefact, signal);
+      const filled = await this.#open(artefact);
+      if (filled !== undefined) return { ...filled, outcome: 'miss' };
+    }
+    throw new HubError('storage-fault', `${artefact.key} vanishes from the store as soon as it is stored`);
+  }
+
+  async #open(artefact: Artefact): Promise<Served | undefined> {
+    const served = await this.#stored.open(artefact);
+    if (served !== undefined) this.#usage.count(artefact.key);
+    return served;
+  }
+
+  /** A caller waits for a bounded time; the fill goes on without it, so that running the command again finds it further on. */
+  async #fill(artefact: Artefact, signal: AbortSignal): Promise<void> {
+    const patience = AbortSignal.timeout(this.#limits.waitMs);
     try {
-      const served = await this.#fill(artefact, what, signal);
-      this.#usage.count(artefact.key);
-      return served;
+      await untilAborted(this.#filler.fill(artefact, 'waited-for', signal), patience);
     } catch (error) {
       if (codeOf(error) === 'not-found') {
         this.#absent.set(artefact.key, { reason: messageOf(error), untilMs: this.#clock.monotonicMs() + this.#limits.negativeMs });
       }
-      throw error;
-    }
-  }
-
-  /** A caller waits for a bounded time; the fill goes on without it, so that running the command again finds it further on. */
-  async #fill(artefact: Artefact, what: string, signal: AbortSignal): Promise<Served> {
-    const patience = AbortSignal.timeout(this.#limits.waitMs);
-    try {
-      return await untilAborted(this.#filler.fill(artefact, 'waited-for', signal), patience);
-    } catch (error) {
       if (!patience.aborted || error !== patience.reason) throw error;
       const percent = this.#filler.progressPercent(artefact);
-      throw new HubError('still-fetching', `still fetching ${what}${percent === undefined ? '' : `, ${percent} %`}: run the command again`);
+      throw new HubError(
+        'still-fetching',
+        `still fetching ${nameOf(artefact)}${percent === undefined ? '' : `, ${percent} %`}: run the command again`,
+      );
     }
   }
+}
+
+function nameOf({ module, version }: Artefact): string {
+  return `${module}@${version}`;
 }

@@ -20,14 +20,27 @@ export interface QueryParts {
   readonly metadata: Metadata;
   readonly origin: ModuleOrigin;
   /** The `.info` or the `.mod` of a canonical version, filled when needed. */
-  readonly file: (kind: 'info' | 'mod', module: ModulePath, version: Version, options: AnswerOptions, signal: AbortSignal) => Promise<string>;
+  readonly file: (
+    kind: 'info' | 'mod',
+    module: ModulePath,
+    version: Version,
+    options: AnswerOptions,
+    signal: AbortSignal,
+  ) => Promise<string>;
 }
 
 /** `@v/list`, `@latest` and queries: what changes about a module. */
 export class ModuleQueries {
   readonly #parts: QueryParts;
-  /** Raw lists and what is sent for them: sorting a long list for every request would cost more than all the rest. */
-  readonly #formatted = new LRUCache<string, string>({ max: 5_000, maxSize: 16 * 1024 * 1024, sizeCalculation: (formatted, raw) => formatted.length + raw.length + 1 });
+  /**
+   * Raw lists and what is sent for them: sorting a long list for every request would cost more than all the rest.
+   * By module, as a text that lists versions of one module may list none of another.
+   */
+  readonly #formatted = new LRUCache<ModulePath, { readonly raw: string; readonly formatted: string }>({
+    max: 5_000,
+    maxSize: 16 * 1024 * 1024,
+    sizeCalculation: ({ raw, formatted }, module) => raw.length + formatted.length + module.length,
+  });
 
   constructor(parts: QueryParts) {
     this.#parts = parts;
@@ -36,11 +49,10 @@ export class ModuleQueries {
   /** Canonical versions in semver order, one a line, without pseudo-versions. @throws {HubError} not-found, upstream-refused, origin-… */
   async list(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     const raw = await this.#rawList(module, options, signal);
-    let formatted = this.#formatted.get(raw.body);
-    if (formatted === undefined) {
-      formatted = formatVersionList(parseVersionList(raw.body, module));
-      this.#formatted.set(raw.body, formatted);
-    }
+    const known = this.#formatted.get(module);
+    if (known?.raw === raw.body) return { ...raw, body: known.formatted };
+    const formatted = formatVersionList(parseVersionList(raw.body, module));
+    this.#formatted.set(module, { raw: raw.body, formatted });
     return { ...raw, body: formatted };
   }
 
@@ -55,7 +67,7 @@ export class ModuleQueries {
       name,
       async (own) => {
         const asked = await this.#askUpstreamLatest(module, name, own);
-        return asked.kind === 'found' ? asked : this.#computed(module, options, own);
+        return asked.kind === 'found' ? asked : derived(await this.#latestOfList(module, options, own));
       },
       signal,
     );
@@ -107,21 +119,12 @@ export class ModuleQueries {
     }
   }
 
-  async #computed(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
-    try {
-      const { body } = await this.#latestOfList(module, options, signal);
-      return { kind: 'found', body, origin: 'list' };
-    } catch (error) {
-      if (error instanceof HubError && error.code === 'not-found') return { kind: 'absent', reason: error.message };
-      throw error;
-    }
-  }
-
   async #latestOfList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     const raw = await this.#rawList(module, options, signal);
     const versions = parseVersionList(raw.body, module);
     const deciding = decidingVersion(versions);
-    const decidingHasGoMod = deciding === undefined || (await this.#parts.file('mod', module, deciding, options, signal)) !== legacyGoMod(module);
+    const decidingHasGoMod =
+      deciding === undefined || (await this.#parts.file('mod', module, deciding, options, signal)) !== legacyGoMod(module);
     const version = latestOf(versions, { decidingHasGoMod });
     if (version === undefined) throw new HubError('not-found', `${module} has no version that could be the latest`);
     return { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
@@ -130,20 +133,21 @@ export class ModuleQueries {
   async #askQuery(module: ModulePath, query: string, name: string, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
     const asked = await this.#ask(name, infoBytesMax, (text) => checkInfo(text, module), signal).catch((error: unknown) => error as Error);
     if (!(asked instanceof Error) && asked.kind === 'found') return asked;
-    const version = await this.#ofPrefix(module, query, options, signal);
-    if (version !== undefined) return { kind: 'found', body: await this.#parts.file('info', module, version, options, signal), origin: 'list' };
+    const matching = await this.#ofPrefix(module, query, options, signal);
+    if (matching !== undefined) return derived(matching);
     if (asked instanceof Error) throw asked;
     return asked;
   }
 
-  /** The highest version that a prefix such as `v1` or `v1.2` stands for; mirrors exist that do not resolve these. */
-  async #ofPrefix(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Version | undefined> {
+  /** The `.info` of the highest version that a prefix such as `v1` or `v1.2` stands for; mirrors exist that do not resolve these. */
+  async #ofPrefix(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing | undefined> {
     if (!/^v(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9}))?$/.test(query)) return undefined;
     const raw = await this.#rawList(module, options, signal).catch(() => undefined);
     if (raw === undefined) return undefined; // What the upstream said of the query itself is the better answer.
     const matching = parseVersionList(raw.body, module).filter((version) => version.startsWith(`${query}.`) && !isPseudoVersion(version));
     const releases = matching.filter((version) => !isPrerelease(version));
-    return (releases.length > 0 ? releases : matching).toSorted(compareVersions).at(-1);
+    const version = (releases.length > 0 ? releases : matching).toSorted(compareVersions).at(-1);
+    return version && { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
   }
 
   async #ask(resource: string, sizeMaxBytes: number, check: (text: string) => void, signal: AbortSignal): Promise<Asked> {
@@ -158,6 +162,11 @@ export class ModuleQueries {
     );
     return answer.kind === 'absent' ? answer : { kind: 'found', body: answer.value, origin: answer.origin };
   }
+}
+
+/** It is as old as the list it was found in. */
+function derived({ body, ageSeconds, stale }: Changing): Asked {
+  return { kind: 'found', body, origin: 'list', derivedFrom: { ageSeconds, stale } };
 }
 
 async function textOf(body: OriginBody): Promise<string> {
@@ -177,5 +186,6 @@ function checkInfo(text: string, module: ModulePath): void {
   const info = parseVersionInfo(Buffer.from(text));
   if (!info.ok) throw new HubError('upstream-invalid', `the upstream's answer about ${module} is refused: ${info.reason}`);
   const agreed = checkPathVersion(module, info.value.version);
-  if (!agreed.ok) throw new HubError('upstream-invalid', `the upstream names ${info.value.version} as a version of ${module}: ${agreed.reason}`);
+  if (!agreed.ok)
+    throw new HubError('upstream-invalid', `the upstream names ${info.value.version} as a version of ${module}: ${agreed.reason}`);
 }

@@ -1,10 +1,14 @@
+import type { BlobKey } from '../base/blob-key.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
+import { unreachable } from '../base/invariant.ts';
 import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { ChecksumDatabase } from '../origin/checksum-database.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
-import type { BlobStore } from '../store/blob-store.ts';
+import { MODULES_PREFIX } from '../protocol/layout.ts';
+import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
+import { condemn } from './condemn.ts';
 import type { Filler } from './fill.ts';
 import { artefactAt } from './module-files.ts';
 import { digest } from './stored-files.ts';
@@ -25,6 +29,7 @@ export interface ScrubReport {
   sizeBytes: number;
   repaired: number;
   readonly setAside: { readonly key: string; readonly reason: string }[];
+  /** Intact, but no database could vouch for them: stored with `verify: off`, or none can be asked now. */
   unproved: number;
   missing: number;
   unknown: number;
@@ -36,14 +41,18 @@ const rowsAtOnce = 200;
 const namedMax = 10_000;
 
 /** Reads every stored file again, compares it with its seal and proves it once more. Works beside a running hub: everything it does is what a request would do. */
-export async function scrubStore(parts: ScrubParts, onProgress: (progress: { checked: number; total: number }) => void, signal: AbortSignal): Promise<ScrubReport> {
+export async function scrubStore(
+  parts: ScrubParts,
+  onProgress: (progress: { checked: number; total: number }) => void,
+  signal: AbortSignal,
+): Promise<ScrubReport> {
   const report: ScrubReport = { checked: 0, sizeBytes: 0, repaired: 0, setAside: [], unproved: 0, missing: 0, unknown: 0 };
   const { files: total } = await parts.metadata.totals();
-  for (let after: FileRow['key'] | undefined; ; ) {
+  for (let after: BlobKey | undefined; ; ) {
     const rows = await parts.metadata.filesAfter(after, rowsAtOnce);
-    for (const row of rows) {
+    for (const { key } of rows) {
       signal.throwIfAborted();
-      await scrubRow(parts, row, report, signal);
+      await scrubFile(parts, key, report, signal);
       onProgress({ checked: report.checked, total: Math.max(total, report.checked) });
     }
     after = rows.at(-1)?.key;
@@ -53,85 +62,141 @@ export async function scrubStore(parts: ScrubParts, onProgress: (progress: { che
   return report;
 }
 
-async function scrubRow(parts: ScrubParts, row: FileRow, report: ScrubReport, signal: AbortSignal): Promise<void> {
+async function scrubFile(parts: ScrubParts, key: BlobKey, report: ScrubReport, signal: AbortSignal): Promise<void> {
+  // Since the page was read the file may have been removed or stored anew.
+  const row = await parts.metadata.file(key);
+  if (row === undefined) return;
   report.checked += 1;
   report.sizeBytes += row.sizeBytes;
-  if (row.proof.kind === 'none' && row.kind !== 'info') report.unproved += 1;
-  const fault = await findFault(parts, row, signal);
-  if (fault === undefined) return;
-  if (fault === 'missing') {
-    report.missing += 1;
-    await parts.metadata.forgetFile(row.key);
-    return;
-  }
-  await parts.store.setAside(row.key, fault);
-  await parts.metadata.forgetFile(row.key);
-  parts.events.fileSetAside({ key: row.key, reason: fault });
-  await repair(parts, row, fault, report, signal);
-}
-
-async function repair(parts: ScrubParts, row: FileRow, fault: string, report: ScrubReport, signal: AbortSignal): Promise<void> {
-  const artefact = artefactAt(row.key);
-  try {
-    if (artefact === undefined) throw new HubError('not-found', 'its name is no module file');
-    const served = await parts.filler.fill(artefact, 'prefetch', signal);
-    if (served.kind === 'blob') await served.blob[Symbol.asyncDispose]();
-    report.repaired += 1;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (report.setAside.length < namedMax) report.setAside.push({ key: row.key, reason: `${fault}; not replaced: ${messageOf(error)}` });
+  const verdict = await judge(parts, row, signal);
+  switch (verdict.kind) {
+    case 'sound':
+      return;
+    case 'missing':
+      report.missing += 1;
+      return parts.metadata.forgetFile(key, row.fingerprint);
+    case 'unproved':
+      return proveNow(parts, key, report, signal);
+    case 'unconfirmed':
+      report.unproved += 1;
+      return;
+    case 'bad':
+      if (await condemn(parts, { key, fingerprint: verdict.fingerprint, rowFingerprint: row.fingerprint }, verdict.reason)) {
+        await repair(parts, key, verdict.reason, report, signal);
+      }
+      return;
+    default:
+      return unreachable(verdict);
   }
 }
 
-/** Why the stored file cannot be served any more; undefined when it is what it should be. A database that does not answer is no fault of the file. */
-async function findFault(parts: ScrubParts, row: FileRow, signal: AbortSignal): Promise<string | undefined> {
-  const blob = await parts.store.open(row.key);
-  if (blob === undefined) return 'missing';
+type Verdict =
+  | { readonly kind: 'sound' | 'missing' }
+  /** Intact, and stored while `verify` was off. */
+  | { readonly kind: 'unproved' }
+  /** Intact, and what it was proved by cannot be asked now. */
+  | { readonly kind: 'unconfirmed' }
+  | { readonly kind: 'bad'; readonly fingerprint: string; readonly reason: string };
+
+async function judge(parts: ScrubParts, row: FileRow, signal: AbortSignal): Promise<Verdict> {
+  const opened = await parts.store.open(row.key);
+  if (opened === undefined) return { kind: 'missing' };
+  await using blob = opened;
+  const reason = await findFault(parts, row, blob, signal);
+  if (reason !== undefined) return { kind: 'bad', fingerprint: blob.fingerprint, reason };
+  if (blob.fingerprint !== row.fingerprint) await parts.metadata.recordFingerprint(row.key, blob.fingerprint);
+  if (row.kind === 'info') return { kind: 'sound' };
+  if (row.proof.kind === 'none') return { kind: 'unproved' };
+  if (parts.database === undefined) return { kind: 'sound' };
+  const recorded = await recordedHash(parts.database, row, signal);
+  if (recorded === undefined) return { kind: 'unconfirmed' };
+  if (recorded === row.h1) return { kind: 'sound' };
+  return { kind: 'bad', fingerprint: blob.fingerprint, reason: `${parts.database.name} records ${recorded} and the file has ${row.h1}` };
+}
+
+/** Why the bytes cannot be served any more; undefined when they are what they should be. */
+async function findFault(parts: ScrubParts, row: FileRow, blob: OpenBlob, signal: AbortSignal): Promise<string | undefined> {
+  if (blob.sizeBytes !== row.sizeBytes) return `it has ${blob.sizeBytes} bytes and was sealed with ${row.sizeBytes}`;
   try {
-    if (blob.sizeBytes !== row.sizeBytes) return `it has ${blob.sizeBytes} bytes and was sealed with ${row.sizeBytes}`;
-    if ((await digest(blob)) !== row.sha256) return 'its digest differs from the sealed one';
-    if (row.h1 === undefined) return undefined;
+    if ((await digest(blob, signal)) !== row.sha256) return 'its digest differs from the sealed one';
     const h1 = await hashAgain(parts, row, blob.localPath, signal);
-    if (h1 !== row.h1) return `its module hash is ${h1} and was recorded as ${row.h1}`;
-    if (blob.fingerprint !== row.fingerprint) await parts.metadata.recordFingerprint(row.key, blob.fingerprint);
-    return await contradictsDatabase(parts, row, signal);
-  } finally {
-    await blob[Symbol.asyncDispose]();
-  }
-}
-
-async function hashAgain(parts: ScrubParts, row: FileRow, localPath: string | undefined, signal: AbortSignal): Promise<string> {
-  if (row.kind === 'mod') return goModHashOfDigest(row.sha256);
-  if (localPath === undefined || row.h1 === undefined) return row.h1 ?? '';
-  try {
-    return (await parts.prover.prove({ localPath, module: row.module, version: row.version }, signal)).h1;
+    return h1 === row.h1 ? undefined : `its module hash is ${h1} and was recorded as ${row.h1}`;
   } catch (error) {
-    if (codeOf(error) === 'zip-invalid') return messageOf(error);
+    const code = codeOf(error);
+    if (code === 'zip-invalid' || code === 'storage-fault') return messageOf(error);
     throw error;
   }
 }
 
-async function contradictsDatabase(parts: ScrubParts, row: FileRow, signal: AbortSignal): Promise<string | undefined> {
-  if (parts.database === undefined || row.proof.kind === 'none') return undefined;
-  const record = await parts.database.lookup(row.module, row.version, { priority: 'prefetch' }, signal);
-  const recorded = row.kind === 'mod' ? record?.modHash : record?.zipHash;
-  if (recorded === row.h1) return undefined;
-  return `${parts.database.name} records ${recorded ?? 'nothing'} and the file has ${row.h1}`;
+async function hashAgain(parts: ScrubParts, row: FileRow, localPath: string | undefined, signal: AbortSignal): Promise<string | undefined> {
+  if (row.kind === 'mod') return goModHashOfDigest(row.sha256);
+  if (row.kind === 'info' || localPath === undefined) return row.h1;
+  return (await parts.prover.prove({ localPath, module: row.module, version: row.version }, signal)).h1;
 }
 
-/** Files that lie in the store and have no row: a restored backup, files copied in by hand. Each is proved like a fetched one, or set aside. */
-async function proveUnknown(parts: ScrubParts, report: ScrubReport, signal: AbortSignal): Promise<void> {
-  for await (const key of parts.store.keys('modules/')) {
+/**
+ * What the database says the hash is; undefined when it cannot be asked. That is no fault of the file, and neither is a transport that says
+ * there is no such record: unlike a record, an absence is not signed, and the file was proved before.
+ */
+async function recordedHash(database: ChecksumDatabase, row: FileRow, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const record = await database.lookup(row.module, row.version, { priority: 'prefetch' }, signal);
+    return row.kind === 'mod' ? record?.modHash : record?.zipHash;
+  } catch (error) {
     signal.throwIfAborted();
-    const artefact = artefactAt(key);
-    if (artefact === undefined || (await parts.metadata.file(key)) !== undefined) continue;
-    report.unknown += 1;
-    try {
-      const served = await parts.filler.fill(artefact, 'prefetch', signal);
-      if (served.kind === 'blob') await served.blob[Symbol.asyncDispose]();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (report.setAside.length < namedMax) report.setAside.push({ key, reason: messageOf(error) });
-    }
+    if (codeOf(error) === undefined) throw error;
+    return undefined;
   }
+}
+
+async function repair(parts: ScrubParts, key: BlobKey, reason: string, report: ScrubReport, signal: AbortSignal): Promise<void> {
+  try {
+    await fill(parts, key, signal);
+    report.repaired += 1;
+  } catch (error) {
+    signal.throwIfAborted();
+    addAside(report, key, `${reason}; not replaced: ${messageOf(error)}`);
+  }
+}
+
+/** Files that lie in the store and have no row: a restored backup, files copied in by hand. */
+async function proveUnknown(parts: ScrubParts, report: ScrubReport, signal: AbortSignal): Promise<void> {
+  for await (const key of parts.store.keys(MODULES_PREFIX)) {
+    signal.throwIfAborted();
+    if (artefactAt(key) === undefined || (await parts.metadata.file(key)) !== undefined) continue;
+    report.unknown += 1;
+    await proveNow(parts, key, report, signal);
+  }
+}
+
+/** Proves a stored file as one that was just fetched. A bad one is set aside and fetched; one that cannot be proved now stays and is not served. */
+async function proveNow(parts: ScrubParts, key: BlobKey, report: ScrubReport, signal: AbortSignal): Promise<void> {
+  if (parts.database === undefined && (await parts.metadata.file(key)) !== undefined) {
+    report.unproved += 1;
+    return;
+  }
+  try {
+    await fill(parts, key, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (await isThere(parts.store, key)) report.unproved += 1;
+    else addAside(report, key, messageOf(error));
+  }
+}
+
+async function fill(parts: ScrubParts, key: BlobKey, signal: AbortSignal): Promise<void> {
+  const artefact = artefactAt(key);
+  if (artefact === undefined) throw new HubError('not-found', 'its name is no module file');
+  await parts.filler.fill(artefact, 'prefetch', signal);
+}
+
+async function isThere(store: BlobStore, key: BlobKey): Promise<boolean> {
+  const opened = await store.open(key);
+  if (opened === undefined) return false;
+  await using _blob = opened;
+  return true;
+}
+
+function addAside(report: ScrubReport, key: BlobKey, reason: string): void {
+  if (report.setAside.length < namedMax) report.setAside.push({ key, reason });
 }

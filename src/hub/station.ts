@@ -19,7 +19,12 @@ export interface Station {
 /** `ready` is false only when the store is not readable or metadata not reachable; everything else is reported by name and degrades. */
 export interface Readiness {
   readonly ready: boolean;
-  readonly store: { readonly readable: boolean; readonly writable: boolean; readonly freeBytes: number | undefined; readonly reason?: string };
+  readonly store: {
+    readonly readable: boolean;
+    readonly writable: boolean;
+    readonly freeBytes: number | undefined;
+    readonly reason?: string;
+  };
   readonly metadata: { readonly reachable: boolean; readonly reason?: string };
   readonly upstreams: readonly UpstreamState[];
   readonly databases: readonly { readonly name: string; readonly treeSize: number | undefined; readonly frozen: string | undefined }[];

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { BlobKey } from '../base/blob-key.ts';
+import { codeOf } from '../base/errors.ts';
 import type { ArtefactKind, Events } from '../base/events.ts';
 import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
 import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
+import { condemn } from './condemn.ts';
 import type { Served } from './served.ts';
 
 /** One file of a module version. */
@@ -21,39 +23,50 @@ export const smallFileBytesMax: number = 256 * 1024;
 
 const readBytes = 512 * 1024;
 
+export interface StoredFilesOptions {
+  readonly store: BlobStore;
+  readonly metadata: Metadata;
+  readonly events: Events;
+  /** Whether an artefact that a database covers has to have been proved. */
+  readonly requireProof: boolean;
+  readonly memoryBytesMax: number;
+}
+
 type ServedBytes = Extract<Served, { kind: 'bytes' }>;
+type Identity = Pick<FileRow, 'sha256' | 'fingerprint'>;
 
 /**
  * Stored artefacts, each compared with what was sealed before a byte of it is used:
  * a file whose inode, size, mtime or ctime moved is hashed again, one whose digest differs is set aside as if it had never been there.
  */
 export class StoredFiles {
-  readonly #store: BlobStore;
-  readonly #metadata: Metadata;
-  readonly #events: Events;
+  readonly #options: StoredFilesOptions;
   readonly #memory: LRUCache<BlobKey, ServedBytes>;
-  /** What large files were last seen as, so that a hit asks no database. */
-  readonly #known = new LRUCache<BlobKey, Pick<FileRow, 'sha256' | 'fingerprint'>>({ max: 50_000 });
+  /** What files were last seen as, so that a hit asks no database. */
+  readonly #known = new LRUCache<BlobKey, Identity>({ max: 50_000 });
+  /** Touched files that are being hashed: all who ask for one meanwhile wait for the same pass. */
+  readonly #rehashing = new Map<string, Promise<boolean>>();
 
-  constructor(options: { store: BlobStore; metadata: Metadata; events: Events; memoryBytesMax: number }) {
-    this.#store = options.store;
-    this.#metadata = options.metadata;
-    this.#events = options.events;
+  constructor(options: StoredFilesOptions) {
+    this.#options = options;
     this.#memory = new LRUCache({
       maxSize: Math.max(options.memoryBytesMax, smallFileBytesMax),
       sizeCalculation: (file, key) => file.bytes.length + key.length + 256,
     });
   }
 
-  /** The file if its bytes are still the proved ones. A file without a row is not answered: it has to be proved first. */
+  /**
+   * The file if its bytes are still the proved ones. A file without a row is not answered, nor one that was stored unproved when proofs are required:
+   * it has to be proved first. Each caller gets a blob of its own.
+   */
   async open(artefact: Artefact): Promise<Served | undefined> {
     const inMemory = this.#memory.get(artefact.key);
     if (inMemory !== undefined) return inMemory;
-    const blob = await this.#store.open(artefact.key);
+    const blob = await this.#options.store.open(artefact.key);
     if (blob === undefined) return undefined;
     let handedOver = false;
     try {
-      const known = await this.#identify(artefact.key, blob);
+      const known = await this.#identify(artefact, blob);
       if (known === undefined) return undefined;
       if (blob.sizeBytes > smallFileBytesMax) {
         handedOver = true;
@@ -61,51 +74,81 @@ export class StoredFiles {
       }
       const bytes = await readWhole(blob);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      if (sha256 !== known.sha256) {
-        await this.#reject(artefact.key, 'its digest differs from the sealed one');
-        return undefined;
-      }
-      return this.#keep(artefact, bytes, sha256);
+      if (sha256 === known.sha256) return this.#keep(artefact, bytes, sha256);
+      await this.#reject(artefact.key, blob, known.fingerprint, 'its digest differs from the sealed one');
+      return undefined;
     } finally {
       if (!handedOver) await blob[Symbol.asyncDispose]();
     }
   }
 
-  /** Takes note of a file just sealed and recorded; its bytes, when small, are served from memory from now on. */
-  async adopt(artefact: Artefact, row: Pick<FileRow, 'sha256' | 'fingerprint'>, bytes: Buffer | undefined): Promise<Served | undefined> {
+  /** Whether {@link open} would answer it. */
+  async has(artefact: Artefact): Promise<boolean> {
+    const served = await this.open(artefact);
+    if (served?.kind === 'blob') await served.blob[Symbol.asyncDispose]();
+    return served !== undefined;
+  }
+
+  /** Takes note of a file just sealed and recorded; `bytes`, when they are few and were hashed themselves, are served from memory from now on. */
+  adopt(artefact: Artefact, row: Identity, bytes: Buffer | undefined): void {
     this.#known.set(artefact.key, { sha256: row.sha256, fingerprint: row.fingerprint });
-    if (bytes === undefined) return this.open(artefact);
-    return this.#keep(artefact, bytes, row.sha256);
+    if (bytes !== undefined) this.#keep(artefact, bytes, row.sha256);
   }
 
   /** Looks whether the file on disk is still the one that was proved; hashes it again when it was touched. */
-  async #identify(key: BlobKey, blob: OpenBlob): Promise<Pick<FileRow, 'sha256' | 'fingerprint'> | undefined> {
+  async #identify({ key, kind }: Artefact, blob: OpenBlob): Promise<Identity | undefined> {
     const remembered = this.#known.get(key);
     if (remembered !== undefined && remembered.fingerprint === blob.fingerprint) return remembered;
-    const row = await this.#metadata.file(key);
+    const row = await this.#options.metadata.file(key);
     if (row === undefined) return undefined;
+    if (row.proof.kind === 'none' && kind !== 'info' && this.#options.requireProof) return undefined;
     if (row.fingerprint !== blob.fingerprint) {
-      if (row.sizeBytes !== blob.sizeBytes || (await digest(blob)) !== row.sha256) {
-        await this.#reject(key, 'its bytes were changed after they had been sealed');
+      if (row.sizeBytes !== blob.sizeBytes || !(await this.#stillHas(row.sha256, key, blob))) {
+        await this.#reject(key, blob, row.fingerprint, 'its bytes were changed after they had been sealed');
         return undefined;
       }
-      await this.#metadata.recordFingerprint(key, blob.fingerprint);
+      await this.#recordFingerprint(key, blob.fingerprint);
     }
     const known = { sha256: row.sha256, fingerprint: blob.fingerprint };
     this.#known.set(key, known);
     return known;
   }
 
-  /** The bad file leaves the store before its row leaves the metadata: a crash between leaves a row without a file, which is a plain miss. */
-  async #reject(key: BlobKey, reason: string): Promise<void> {
+  async #stillHas(sha256: string, key: BlobKey, blob: OpenBlob): Promise<boolean> {
+    const name = `${key} ${blob.fingerprint} ${sha256}`;
+    let run = this.#rehashing.get(name);
+    if (run === undefined) {
+      run = digest(blob)
+        .then((found) => found === sha256)
+        .finally(() => this.#rehashing.delete(name));
+      this.#rehashing.set(name, run);
+    }
+    return await run;
+  }
+
+  /** On a disk that is full the file is hashed again after the next start: that is no reason not to serve it now. */
+  async #recordFingerprint(key: BlobKey, fingerprint: string): Promise<void> {
+    try {
+      await this.#options.metadata.recordFingerprint(key, fingerprint);
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error;
+    }
+  }
+
+  async #reject(key: BlobKey, blob: OpenBlob, rowFingerprint: string, reason: string): Promise<void> {
     this.#known.delete(key);
-    await this.#store.setAside(key, reason);
-    await this.#metadata.forgetFile(key);
-    this.#events.fileSetAside({ key, reason });
+    await condemn(this.#options, { key, fingerprint: blob.fingerprint, rowFingerprint }, reason);
   }
 
   #keep(artefact: Artefact, bytes: Buffer, sha256: string): ServedBytes {
-    const served: ServedBytes = { kind: 'bytes', bytes, contentType: contentTypes[artefact.kind], immutable: true, etag: `"${sha256}"`, outcome: 'hit' };
+    const served: ServedBytes = {
+      kind: 'bytes',
+      bytes,
+      contentType: contentTypes[artefact.kind],
+      immutable: true,
+      etag: `"${sha256}"`,
+      outcome: 'hit',
+    };
     this.#memory.set(artefact.key, served);
     return served;
   }
@@ -128,10 +171,13 @@ async function readWhole(blob: OpenBlob): Promise<Buffer> {
   return bytes.subarray(0, filled);
 }
 
-/** SHA-256 of an open file, 64 lower-case hex digits, read in large pieces so that the event loop breathes between them. */
-export async function digest(blob: OpenBlob): Promise<string> {
+/** SHA-256 of an open file, 64 lower-case hex digits, read in large pieces so that the event loop breathes between them. @throws the signal's reason */
+export async function digest(blob: OpenBlob, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of chunksOf(blob)) hash.update(chunk);
+  for await (const chunk of chunksOf(blob)) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+  }
   return hash.digest('hex');
 }
 

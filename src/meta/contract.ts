@@ -53,6 +53,7 @@ export function metadataContract(name: string, make: Make): void {
   suite(`Metadata contract: ${name}`, () => {
     files(make);
     uses(make);
+    pages(make);
     index(make);
     answers(make);
     heads(make);
@@ -74,6 +75,10 @@ function files(make: Make): void {
     assert.deepEqual(await metadata.file(changed.key), changed);
     await metadata.recordFingerprint(changed.key, 'touched');
     assert.equal((await metadata.file(changed.key))?.fingerprint, 'touched');
+    await metadata.forgetFile(changed.key, changed.fingerprint);
+    assert.equal((await metadata.file(changed.key))?.fingerprint, 'touched');
+    await metadata.forgetFile(changed.key, 'touched');
+    assert.equal(await metadata.file(changed.key), undefined);
     assert.equal(await metadata.file('modules/none/@v/list' as BlobKey), undefined);
   });
 
@@ -156,6 +161,30 @@ function uses(make: Make): void {
       (await metadata.filesUnusedSince(at(100), 10)).map((row) => row.version),
       ['v1.0.4', 'v1.0.1', 'v1.0.2'],
     );
+  });
+}
+
+function pages(make: Make): void {
+  test('unused files come a page at a time, each once, also when many were last used in the same moment', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const rows = Array.from({ length: 25 }, (_, serial) => rowOf(serial, { storedAtMs: 1_700_000_000_000 + Math.floor(serial / 9) }));
+    for (const row of rows) await metadata.recordFile(row);
+    const seen: string[] = [];
+    for (
+      let page = await metadata.filesUnusedSince(Date.now(), 4);
+      page.length > 0;
+      page = await metadata.filesUnusedSince(Date.now(), 4, page.at(-1))
+    ) {
+      assert.ok(page.length <= 4);
+      seen.push(...page.map(({ key }) => key));
+    }
+    assert.deepEqual(seen.toSorted(), rows.map(({ key }) => key).toSorted());
+    const last = rows[3];
+    assert.ok(last !== undefined);
+    await metadata.forgetFile(last.key);
+    const rest = await metadata.filesUnusedSince(Date.now(), 100, { key: last.key, lastUsedAtMs: 1_700_000_000_001 });
+    assert.ok(rest.length >= 16, 'a page whose last file is gone by now goes on');
   });
 }
 
@@ -303,7 +332,7 @@ function leases(make: Make): void {
     assert.equal((await metadata.acquireLease('b')).kind, 'acquired');
     await metadata.releaseLease('a');
     assert.equal((await metadata.acquireLease('a')).kind, 'acquired');
-    assert.equal((await metadata.acquireLease('b')).kind, 'held');
+    assert.deepEqual(await metadata.acquireLease('b'), { kind: 'held', ours: true });
   });
 
   test('a failure is told to those who waited, for as long as was said', async () => {

@@ -33,7 +33,8 @@ export class Leases {
     if (row !== undefined) {
       const owner = text(row, 'owner');
       if (row['failure_code'] === null) {
-        if (owner === this.#owner || isAlive(processOf(owner))) return { kind: 'held' };
+        const ours = owner === this.#owner;
+        if (ours || isAlive(processOf(owner))) return { kind: 'held', ours };
       } else {
         const leftMs = integer(row, 'failed_until_ms') - nowMs;
         // After a restart of the machine the shared clock begins anew, and what was written on the old one says nothing.

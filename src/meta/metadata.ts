@@ -33,6 +33,11 @@ export interface FileRow {
   readonly storedAtMs: number;
 }
 
+export interface UnusedFile extends FileRow {
+  /** Milliseconds since the epoch; the time of storing when it was never used since. */
+  readonly lastUsedAtMs: number;
+}
+
 /** An answer that changes: a list, `@latest`, a query's result. Kept so that it can be served stale when every upstream is down. */
 export interface AnswerRow {
   /** e.g. `rsc.io/quote/@v/list`, escaped as in the URL. */
@@ -71,8 +76,8 @@ export interface FillFailure {
 
 export type LeaseAttempt =
   | { readonly kind: 'acquired' }
-  /** Somebody alive holds it: ask again soon. */
-  | { readonly kind: 'held' }
+  /** Somebody alive holds it: ask again soon. `ours`: this very Metadata does, which may never have heard that it got it, or failed to give it back. */
+  | { readonly kind: 'held'; readonly ours: boolean }
   /** It ended in a failure a moment ago. */
   | { readonly kind: 'failed'; readonly failure: FillFailure };
 
@@ -93,7 +98,8 @@ export interface Metadata extends AsyncDisposable {
   recordFile(row: FileRow): Promise<void>;
   /** The file was found unchanged by digest after somebody touched it. */
   recordFingerprint(key: BlobKey, fingerprint: string): Promise<void>;
-  forgetFile(key: BlobKey): Promise<void>;
+  /** With a fingerprint only the row that has it goes: by then another process may have stored the file anew. */
+  forgetFile(key: BlobKey, fingerprint?: string): Promise<void>;
   /** Rows in key order after a key (exclusive), for the scrubber. */
   filesAfter(key: BlobKey | undefined, limit: number): Promise<readonly FileRow[]>;
   /** Stored versions of one module that have a `zip`, in no particular order. */
@@ -102,8 +108,8 @@ export interface Metadata extends AsyncDisposable {
 
   /** Adds to the count of uses and moves `last used` forward. */
   recordUses(uses: readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[]): Promise<void>;
-  /** Files whose last use (or storing) is before the cutoff, oldest first. */
-  filesUnusedSince(cutoffMs: number, limit: number): Promise<readonly (FileRow & { readonly lastUsedAtMs: number })[]>;
+  /** Files whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
+  filesUnusedSince(cutoffMs: number, limit: number, after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>): Promise<readonly UnusedFile[]>;
 
   answer(name: string): Promise<AnswerRow | undefined>;
   recordAnswer(row: AnswerRow): Promise<void>;

@@ -4,7 +4,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { newLeaseOwner } from './leases.ts';
-import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, IndexEntry, LeaseAttempt, Metadata } from './metadata.ts';
+import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, IndexEntry, LeaseAttempt, Metadata, UnusedFile } from './metadata.ts';
 import { errorOfFailure, metadataError } from './sqlite-errors.ts';
 import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
 import { Prepared, type Row } from './sqlite-prepared.ts';
@@ -93,8 +93,8 @@ class SqliteMetadata implements Metadata {
     await this.#write('recordFingerprint', key, fingerprint);
   }
 
-  async forgetFile(key: BlobKey): Promise<void> {
-    await this.#write('forgetFile', key);
+  async forgetFile(key: BlobKey, fingerprint?: string): Promise<void> {
+    await this.#write('forgetFile', key, fingerprint);
   }
 
   async filesAfter(key: BlobKey | undefined, limit: number): Promise<readonly FileRow[]> {
@@ -119,9 +119,20 @@ class SqliteMetadata implements Metadata {
     for (let at = 0; at < uses.length; at += usesAtOnceMax) await this.#write('recordUses', uses.slice(at, at + usesAtOnceMax));
   }
 
-  async filesUnusedSince(cutoffMs: number, limit: number): Promise<readonly (FileRow & { lastUsedAtMs: number })[]> {
-    const unused = (row: Row): FileRow & { lastUsedAtMs: number } => ({ ...fileOf(row), lastUsedAtMs: integer(row, 'last_used_at_ms') });
-    return this.#many('filesUnusedSince', unused, cutoffMs, bounded(limit));
+  async filesUnusedSince(
+    cutoffMs: number,
+    limit: number,
+    after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>,
+  ): Promise<readonly UnusedFile[]> {
+    const unused = (row: Row): UnusedFile => ({ ...fileOf(row), lastUsedAtMs: integer(row, 'last_used_at_ms') });
+    return this.#many(
+      'filesUnusedSince',
+      unused,
+      cutoffMs,
+      after?.lastUsedAtMs ?? Number.MIN_SAFE_INTEGER,
+      after?.key ?? '',
+      bounded(limit),
+    );
   }
 
   async answer(name: string): Promise<AnswerRow | undefined> {

@@ -10,7 +10,8 @@ export const statements: Readonly<Record<StatementName, string>> = {
   storedVersions: `SELECT version FROM file WHERE module = ? AND kind = 'zip'`,
   totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
   filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
-    WHERE u.last_used_at_ms < ? ORDER BY u.last_used_at_ms LIMIT ?`,
+    WHERE u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))
+    ORDER BY u.last_used_at_ms, u.file_id LIMIT ?`,
   upsertFile: `INSERT INTO file (key, kind, module, version, size_bytes, sha256, fingerprint, h1, origin, proof_database, proof_tree_size, proof_record_id, proved_at_ms, stored_at_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, module = excluded.module, version = excluded.version, size_bytes = excluded.size_bytes,
@@ -21,6 +22,7 @@ export const statements: Readonly<Record<StatementName, string>> = {
     ON CONFLICT (file_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)`,
   updateFingerprint: 'UPDATE file SET fingerprint = ? WHERE key = ?',
   deleteFile: 'DELETE FROM file WHERE key = ?',
+  deleteFileAs: 'DELETE FROM file WHERE key = ? AND fingerprint = ?',
   addUses:
     'UPDATE file_use SET uses = uses + ?, last_used_at_ms = max(last_used_at_ms, ?) WHERE file_id = (SELECT id FROM file WHERE key = ?)',
 
@@ -67,6 +69,7 @@ export type StatementName =
   | 'touchFile'
   | 'updateFingerprint'
   | 'deleteFile'
+  | 'deleteFileAs'
   | 'addUses'
   | 'isIndexed'
   | 'insertIndexEntry'

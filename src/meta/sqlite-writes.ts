@@ -37,8 +37,9 @@ export class SqliteWrites {
     this.#prepared.run('updateFingerprint', fingerprint, key);
   }
 
-  forgetFile(key: BlobKey): void {
-    this.#prepared.run('deleteFile', key);
+  forgetFile(key: BlobKey, fingerprint: string | undefined): void {
+    if (fingerprint === undefined) this.#prepared.run('deleteFile', key);
+    else this.#prepared.run('deleteFileAs', key, fingerprint);
   }
 
   recordUses(uses: Uses): void {

@@ -29,9 +29,15 @@ export interface StagedBlob extends AsyncDisposable {
   /**
    * Makes the bytes visible under `key`, whole and durable: fsync, rename, fsync of the folder.
    * When the key exists already with the same bytes, that is success; with other bytes it is replaced only if `replace` says that the old ones are known to be bad.
+   * `sha256` is the digest that was found by who read the staged file; it has to be given if, and only if, the file was staged with `digest: 'given'`.
    * @throws {HubError} storage-full, storage-fault
    */
-  seal(key: BlobKey): Promise<SealedBlob>;
+  seal(key: BlobKey, sha256?: string): Promise<SealedBlob>;
+}
+
+export interface StageOptions {
+  /** `computed`: while the bytes are appended, on the calling thread. `given`: by the caller when it seals, so that no byte is hashed twice. */
+  readonly digest: 'computed' | 'given';
 }
 
 /**
@@ -42,7 +48,8 @@ export interface BlobStore extends AsyncDisposable {
   open(key: BlobKey): Promise<OpenBlob | undefined>;
   /** The whole file if it is at most `sizeMaxBytes` long. @throws {HubError} storage-fault when it is longer */
   readSmall(key: BlobKey, sizeMaxBytes: number): Promise<{ readonly bytes: Buffer; readonly fingerprint: string } | undefined>;
-  stage(): Promise<StagedBlob>;
+  /** Default: `digest: 'computed'`. */
+  stage(options?: StageOptions): Promise<StagedBlob>;
   /** Stages and seals bytes already in memory. */
   put(key: BlobKey, bytes: Uint8Array): Promise<SealedBlob>;
   /** As `put`, for the few keys that change: atomic, and the last writer wins. */

@@ -32,6 +32,7 @@ export async function keysOf(store: BlobStore, prefix = ''): Promise<string[]> {
 export function blobStoreContract(name: string, make: () => Promise<BreakableStore>): void {
   suite(`BlobStore contract: ${name}`, () => {
     sealing(make);
+    givenDigests(make);
     keeping(make);
     changing(make);
     naming(make);
@@ -94,6 +95,33 @@ function sealing(make: () => Promise<BreakableStore>): void {
       }),
       { numRuns: 20 },
     );
+  });
+}
+
+function givenDigests(make: () => Promise<BreakableStore>): void {
+  test('a digest that is given at the end is believed, and told from one that was computed', async () => {
+    await using made = await make();
+    const { store } = made;
+    const sha256 = createHash('sha256').update('gopher').digest('hex');
+    for (const round of ['first', 'the same again']) {
+      await using staged = await store.stage({ digest: 'given' });
+      await staged.append(Buffer.from('lost'));
+      await staged.reset();
+      await staged.append(Buffer.from('gopher'));
+      const sealed = await staged.seal(zip, sha256);
+      assert.deepEqual([sealed.sizeBytes, sealed.sha256], [6, sha256], round);
+    }
+    await using other = await store.stage({ digest: 'given' });
+    await other.append(Buffer.from('Gopher'));
+    await assert.rejects(
+      other.seal(zip, createHash('sha256').update('Gopher').digest('hex')),
+      (error) => codeOf(error) === 'storage-fault',
+    );
+    assert.equal(await contentOf(store, zip), 'gopher');
+    await using without = await store.stage({ digest: 'given' });
+    await assert.rejects(without.seal(list), { name: 'InvariantError' });
+    await using computed = await store.stage();
+    await assert.rejects(computed.seal(list, sha256), { name: 'InvariantError' });
   });
 }
 

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
-import type { SealedBlob, StagedBlob } from './blob-store.ts';
+import type { SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
 import { type FsOperations, fingerprintOf, statOpen, storageError } from './fs-operations.ts';
 
 /** A complete, synced file in staging that waits to be given its name. */
@@ -14,7 +14,7 @@ export interface SyncedFile {
   readonly sha256: string;
 }
 
-export interface FsStagedOptions {
+export interface FsStagedOptions extends StageOptions {
   readonly localPath: string;
   readonly handle: FileHandle;
   readonly operations: FsOperations;
@@ -25,13 +25,13 @@ export interface FsStagedOptions {
 }
 
 /**
- * A file in `staging/`, written at explicit positions and hashed in the order of the calls.
+ * A file in `staging/`, written at explicit positions and, unless the digest is to be given, hashed in the order of the calls.
  * It owns its handle and its name until it is sealed; after any failure it removes itself and takes nothing more.
  */
 export class FsStagedBlob implements StagedBlob {
   readonly localPath: string;
   readonly #options: FsStagedOptions;
-  #hash: Hash = createHash('sha256');
+  #hash: Hash | undefined;
   #sizeBytes = 0;
   #writing = 0;
   #state: 'open' | 'sealing' | 'closed' = 'open';
@@ -40,6 +40,7 @@ export class FsStagedBlob implements StagedBlob {
   constructor(options: FsStagedOptions) {
     this.localPath = options.localPath;
     this.#options = options;
+    this.#hash = newHash(options);
   }
 
   get sizeBytes(): number {
@@ -49,7 +50,7 @@ export class FsStagedBlob implements StagedBlob {
   async append(chunk: Uint8Array): Promise<void> {
     this.#checkOpen();
     let position = this.#sizeBytes;
-    this.#hash.update(chunk);
+    this.#hash?.update(chunk);
     this.#sizeBytes += chunk.length;
     this.#writing += 1;
     try {
@@ -69,7 +70,7 @@ export class FsStagedBlob implements StagedBlob {
   async reset(): Promise<void> {
     this.#checkOpen();
     invariant(this.#writing === 0, 'a staged file is begun again only when every append has resolved');
-    this.#hash = createHash('sha256');
+    this.#hash = newHash(this.#options);
     this.#sizeBytes = 0;
     try {
       await this.#options.handle.truncate(0);
@@ -78,8 +79,11 @@ export class FsStagedBlob implements StagedBlob {
     }
   }
 
-  async seal(key: BlobKey): Promise<SealedBlob> {
-    const { localPath, sizeBytes, sha256 } = await this.#finish();
+  async seal(key: BlobKey, given?: string): Promise<SealedBlob> {
+    this.#checkOpen();
+    invariant((given === undefined) === (this.#options.digest === 'computed'), 'a digest is given if, and only if, it was to be given');
+    const { localPath, sizeBytes } = await this.#finish();
+    const sha256 = given ?? (this.#hash as Hash).digest('hex');
     try {
       const fingerprint = await this.#options.publish(key, { localPath, handle: this.#options.handle, sizeBytes, sha256 });
       this.#state = 'closed';
@@ -97,8 +101,7 @@ export class FsStagedBlob implements StagedBlob {
   }
 
   /** After a failed fsync nobody knows what is on the disk: the file is given up and never synced a second time. */
-  async #finish(): Promise<Omit<SyncedFile, 'handle'>> {
-    this.#checkOpen();
+  async #finish(): Promise<Pick<SyncedFile, 'localPath' | 'sizeBytes'>> {
     invariant(this.#writing === 0, 'a staged file is sealed only when every append has resolved');
     this.#state = 'sealing';
     try {
@@ -113,7 +116,7 @@ export class FsStagedBlob implements StagedBlob {
     } catch (error) {
       throw await this.#fail(error);
     }
-    return { localPath: this.localPath, sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+    return { localPath: this.localPath, sizeBytes: this.#sizeBytes };
   }
 
   #checkOpen(): void {
@@ -142,4 +145,8 @@ export class FsStagedBlob implements StagedBlob {
   async #closeHandle(): Promise<void> {
     await this.#options.handle.close().catch(() => {});
   }
+}
+
+function newHash({ digest }: StageOptions): Hash | undefined {
+  return digest === 'computed' ? createHash('sha256') : undefined;
 }

@@ -7,7 +7,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
-import type { BlobStore, OpenBlob, SealedBlob, StagedBlob } from './blob-store.ts';
+import type { BlobStore, OpenBlob, SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
 import { AsideFolder } from './fs-aside.ts';
 import { parentOf, StoreFolders } from './fs-folders.ts';
 import { FsHealth } from './fs-health.ts';
@@ -65,6 +65,7 @@ export async function openFsStore(options: FsStoreOptions): Promise<BlobStore> {
 /** Stored files are for everybody to read and for nobody to write: a slip of the hand is refused by the system. */
 const storedMode = 0o444;
 const hashBytes = 512 * 1024;
+const computed: StageOptions = { digest: 'computed' };
 /** How often a name is tried while other processes remove its folder or put something in its place. */
 const attemptsMax = 8;
 
@@ -127,8 +128,8 @@ class FsStore implements BlobStore {
     return { bytes, fingerprint: blob.fingerprint };
   }
 
-  stage(): Promise<StagedBlob> {
-    return this.#stage((key, file) => this.#publish(key, file));
+  stage({ digest }: StageOptions = computed): Promise<StagedBlob> {
+    return this.#stage(digest, (key, file) => this.#publish(key, file));
   }
 
   async put(key: BlobKey, bytes: Uint8Array): Promise<SealedBlob> {
@@ -140,7 +141,7 @@ class FsStore implements BlobStore {
 
   async replace(key: BlobKey, bytes: Uint8Array): Promise<void> {
     checkBlobKey(key);
-    await using staged = await this.#stage(async (_, file) => {
+    await using staged = await this.#stage('computed', async (_, file) => {
       await this.#inFolderOf(key, (path) => this.#operations.rename(file.localPath, path));
       return fingerprintOf(statOpen(file.handle));
     });
@@ -201,12 +202,12 @@ class FsStore implements BlobStore {
     // Staged and open files are disposed of by who holds them; the store itself holds no handle.
   }
 
-  async #stage(publish: FsStagedOptions['publish']): Promise<StagedBlob> {
+  async #stage(digest: StageOptions['digest'], publish: FsStagedOptions['publish']): Promise<StagedBlob> {
     const localPath = this.#stagingPath();
     const note = (failure: HubError | undefined): void => this.#health.note(failure);
     try {
       const handle = await this.#operations.open(localPath, createFlags, storedMode);
-      return new FsStagedBlob({ localPath, handle, operations: this.#operations, publish, note });
+      return new FsStagedBlob({ localPath, handle, digest, operations: this.#operations, publish, note });
     } catch (error) {
       const failure = storageError(`make ${localPath}`, error);
       note(failure);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BlobKey } from '../base/blob-key.ts';
 import { invariant } from '../base/invariant.ts';
-import type { BlobStore, OpenBlob, SealedBlob, StagedBlob } from './blob-store.ts';
+import type { BlobStore, OpenBlob, SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
 import { checkBlobKey, otherBytes, tooLong } from './key-path.ts';
 
 export type StoreOperation = 'open' | 'read-small' | 'stage' | 'append' | 'seal' | 'replace' | 'set-aside' | 'remove';
@@ -64,13 +64,14 @@ class InMemory implements MemoryStore {
     return { bytes: Buffer.from(stored.bytes), fingerprint: stored.fingerprint };
   }
 
-  async stage(): Promise<StagedBlob> {
+  async stage({ digest }: StageOptions = { digest: 'computed' }): Promise<StagedBlob> {
     this.#faults('before', 'stage', undefined);
     this.#folder ??= mkdtemp(join(tmpdir(), 'goyi-memory-store-'));
     this.#serial += 1;
     const localPath = join(await this.#folder, `${this.#serial}.part`);
     const staged = new MemoryStagedBlob({
       localPath,
+      digest,
       handle: await open(localPath, 'wx+'),
       faults: this.#faults,
       seal: (key, bytes) => this.#seal(key, bytes),
@@ -191,7 +192,7 @@ class MemoryOpenBlob implements OpenBlob {
   }
 }
 
-interface MemoryStagedOptions {
+interface MemoryStagedOptions extends StageOptions {
   readonly localPath: string;
   readonly handle: FileHandle;
   readonly faults: StoreFaults;
@@ -233,10 +234,12 @@ class MemoryStagedBlob implements StagedBlob {
     await this.#options.handle.truncate(0);
   }
 
-  async seal(key: BlobKey): Promise<SealedBlob> {
+  async seal(key: BlobKey, given?: string): Promise<SealedBlob> {
     invariant(this.#open, 'a staged file is sealed once');
+    invariant((given === undefined) === (this.#options.digest === 'computed'), 'a digest is given if, and only if, it was to be given');
     try {
-      return this.#options.seal(key, Buffer.concat(this.#chunks));
+      const sealed = this.#options.seal(key, Buffer.concat(this.#chunks));
+      return given === undefined ? sealed : { ...sealed, sha256: given };
     } finally {
       await this[Symbol.asyncDispose]();
     }

@@ -19,6 +19,12 @@ export async function ask(hub: { readonly url: string }, path: string, init: Req
   return { status: response.status, headers: response.headers, body, firstLine: body.subarray(0, 2000).toString('utf8').split('\n', 1)[0] ?? '' };
 }
 
+/** Fails with what was said when the answer is not 200 with just these bytes. */
+export function assertServes(answer: HubAnswer, wanted: Buffer | string, what = ''): void {
+  assert.equal(answer.status, 200, `${what} ${answer.firstLine}`);
+  assert.ok(answer.body.equals(Buffer.from(wanted)), `${what}: ${answer.body.length} bytes instead of ${wanted.length}, or others`);
+}
+
 /** Asks until it is answered 200, at most for `withinMs`; fails with the last answer. */
 export async function askUntilFound(hub: { readonly url: string }, path: string, withinMs = 6_000): Promise<HubAnswer> {
   const answer = await eventually(() => ask(hub, path), ({ status }) => status === 200, withinMs);

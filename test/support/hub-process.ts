@@ -29,6 +29,8 @@ export interface HubOptions {
   readonly port?: number;
   /** A command in front of it, such as one that gives it limits or file systems of its own; it must end in an exec, so that the pid is the hub's. */
   readonly wrap?: readonly string[];
+  /** No flags but `args`: files and variables decide. */
+  readonly bare?: boolean;
 }
 
 /** A folder of its own for a test, removed with `await using`. */
@@ -40,11 +42,12 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 /** Starts a whole hub the way `npm start` does and waits until it listens. Rejects with its output when it ends before that. */
 export async function startHub(options: HubOptions): Promise<HubProcess> {
   const { PATH = '', HOME = '' } = process.env;
-  const flags = ['--listen', `127.0.0.1:${options.port ?? 0}`, '--data-dir', options.dataDir, '--workers', String(options.workers ?? 1)];
-  const [command = process.execPath, ...rest] = [...(options.wrap ?? []), process.execPath, launcher, 'serve', ...flags];
+  const { dataDir, upstreams, workers = 1, port = 0, args = [], bare = false } = options;
+  const flags = bare ? [] : ['--listen', `127.0.0.1:${port}`, '--data-dir', dataDir, '--workers', String(workers), '--upstreams', upstreams.join(',')];
+  const [command = process.execPath, ...rest] = [...(options.wrap ?? []), process.execPath, launcher, 'serve', ...flags, ...args];
   const child = spawn(
     command,
-    [...rest, ...(options.upstreams.length > 0 ? ['--upstreams', options.upstreams.join(',')] : []), ...(options.args ?? [])],
+    rest,
     { env: { PATH, HOME, LANG: 'C', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() },
   );
   let output = '';

@@ -1,0 +1,118 @@
+/**
+ * A GOPROXY with a checksum database that answers from the recording, over a link as weak as is wanted. A process of its own, so that its CPU time counts
+ * for nobody:
+ *
+ *     node bench/origin.ts '{"files": FOLDER, "link": {…}}'      prints its address
+ *     GET /-/counts                                              what was asked since the last time, as JSON
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { join, normalize } from 'node:path';
+import { LINK_CHUNK_BYTES, type LinkConditions, WeakLink } from './weak-link.ts';
+
+export interface OriginSettings {
+  readonly files: string;
+  readonly link: LinkConditions;
+}
+
+export interface OriginCounts {
+  readonly requests: number;
+  readonly zips: number;
+  /** Of bodies, handed to the connection. */
+  readonly bytes: number;
+  readonly cuts: number;
+  /** Paths that the recording lacks, the first few. */
+  readonly missing: readonly string[];
+}
+
+/** Files read once stay: the whole recording is some 230 MB. */
+const memory = new Map<string, Promise<Buffer | undefined>>();
+const known = new WeakSet<object>();
+
+class Origin {
+  readonly #settings: OriginSettings;
+  readonly #link: WeakLink;
+  #counts = { requests: 0, zips: 0, bytes: 0, cuts: 0, missing: [] as string[] };
+
+  constructor(settings: OriginSettings) {
+    this.#settings = settings;
+    this.#link = new WeakLink(settings.link);
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = decodeURIComponent((request.url ?? '/').split('?', 1)[0] ?? '/');
+    if (path === '/-/counts') {
+      response.end(JSON.stringify(this.#counts satisfies OriginCounts));
+      this.#counts = { requests: 0, zips: 0, bytes: 0, cuts: 0, missing: [] };
+      return;
+    }
+    this.#counts.requests += 1;
+    if (path.endsWith('.zip')) this.#counts.zips += 1;
+    const isFirst = !known.has(request.socket);
+    known.add(request.socket);
+    await this.#link.request({ isFirst });
+    const bytes = await this.#read(path);
+    if (bytes === undefined) {
+      if (this.#counts.missing.length < 20) this.#counts.missing.push(path);
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('not recorded\n');
+    } else await this.#send(request, response, bytes);
+  }
+
+  async #send(request: IncomingMessage, response: ServerResponse, bytes: Buffer): Promise<void> {
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    const body = bytes.subarray(start);
+    const length = { 'content-length': body.length, etag: `"${bytes.length}"`, 'accept-ranges': 'bytes' };
+    if (start === 0) response.writeHead(200, length);
+    else response.writeHead(206, { ...length, 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` });
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    const cutAt = this.#link.cutAt(body.length);
+    if (this.#settings.link.bytesPerSecond === 0 && cutAt === undefined) {
+      this.#counts.bytes += body.length;
+      response.end(body);
+      return;
+    }
+    for (let at = 0; at < body.length && !response.destroyed; at += LINK_CHUNK_BYTES) {
+      if (cutAt !== undefined && at >= cutAt) {
+        this.#counts.cuts += 1;
+        response.destroy();
+        return;
+      }
+      const chunk = body.subarray(at, at + LINK_CHUNK_BYTES);
+      await this.#link.send(chunk.length);
+      this.#counts.bytes += chunk.length;
+      if (!response.write(chunk)) await drained(response);
+    }
+    response.end();
+  }
+
+  #read(path: string): Promise<Buffer | undefined> {
+    let bytes = memory.get(path);
+    if (bytes === undefined) {
+      bytes = normalize(path) === path ? readFile(join(this.#settings.files, path)).catch(() => undefined) : Promise.resolve(undefined);
+      memory.set(path, bytes);
+    }
+    return bytes;
+  }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
+  });
+}
+
+const origin = new Origin(JSON.parse(process.argv[2] ?? '{}') as OriginSettings);
+const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => void origin.answer(request, response));
+server.listen(0, '127.0.0.1', () => process.stdout.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`));
+// It ends with whoever started it.
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,160 @@
+/**
+ * Fetches what a go command will ask for next, while the link is idle.
+ *
+ * The go command reads a module graph two or so files at a time: on a link of 150 ms every go.mod costs it a round trip or more, and its zips begin only
+ * when the last go.mod is there. Its order is what can be guessed from (cmd/go/internal/modload, readModGraph): first the go.mod of every module that
+ * the main module lists, and these are the versions it will build with; then, below those whose go line is older than 1.17, everything that they require.
+ * So of each module the highest version whose go.mod or `.info` a client asked for is likely to be wanted whole, and what a served go.mod requires is
+ * likely to be read next.
+ *
+ * Everything here has the lowest priority, is bounded, and may fail in silence: whoever asks for the thing itself hears why.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../base/clock.ts';
+import { parseGoMod } from '../protocol/go-mod.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
+import { compareVersions, type Version } from '../protocol/version.ts';
+import type { BlobKey } from '../base/blob-key.ts';
+import { artefactOf } from './module-files.ts';
+import type { Artefact } from './stored-files.ts';
+
+/** A client that lists versions compares them: what it reads of that module in the next moments it does not build with. */
+const comparingMs = 10_000;
+
+/** Of go.mod files and of zips that wait; the oldest go first, as nobody asked for them so far. */
+const queueMax = { mod: 4_000, zip: 2_000 };
+
+/** Longer go.mod files are not read here. */
+const goModBytesMax = 512 * 1024;
+
+/** How long what was fetched ahead counts as not yet used. */
+const unusedMax = 20_000;
+
+export interface LookAheadParts {
+  /** Fills at prefetch priority; resolves when stored. */
+  readonly fill: (artefact: Artefact, signal: AbortSignal) => Promise<void>;
+  /** The stored go.mod, without counting it as used. */
+  readonly readMod: (artefact: Artefact) => Promise<Buffer | undefined>;
+  readonly isStored: (artefact: Artefact) => Promise<boolean>;
+  /** What policy forbids to clients is not fetched for them. */
+  readonly admits: (module: ModulePath, version: Version) => boolean;
+  readonly clock: Clock;
+  /** Of both kinds at once. A zip keeps the link busy by itself, so it gets a quarter. */
+  readonly slots: number;
+}
+
+export class LookAhead implements AsyncDisposable {
+  readonly #parts: LookAheadParts;
+  readonly #stop = new AbortController();
+  readonly #queues: Record<'mod' | 'zip', Map<BlobKey, Artefact>> = { mod: new Map(), zip: new Map() };
+  readonly #running: Record<'mod' | 'zip', Set<Promise<void>>> = { mod: new Set(), zip: new Set() };
+  /** The version of each module whose zip was chosen, so that an older one read later is not fetched too. */
+  readonly #chosen = new LRUCache<ModulePath, Version>({ max: 20_000, ttl: 15 * 60_000 });
+  readonly #comparing = new LRUCache<ModulePath, number>({ max: 5_000 });
+  /** What was queued a while ago, whatever became of it. */
+  readonly #tried = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
+  /** Fetched ahead and not yet asked for. */
+  readonly #unused = new LRUCache<BlobKey, true>({ max: unusedMax });
+  #usedCount = 0;
+  #fetchedCount = 0;
+
+  constructor(parts: LookAheadParts) {
+    this.#parts = parts;
+  }
+
+  /** How many files were fetched ahead, and how many of them were asked for later. */
+  get counts(): { readonly fetched: number; readonly used: number } {
+    return { fetched: this.#fetchedCount, used: this.#usedCount };
+  }
+
+  get waiting(): number {
+    return this.#queues.mod.size + this.#queues.zip.size;
+  }
+
+  /** A client asked which versions there are. */
+  listed(module: ModulePath): void {
+    this.#comparing.set(module, this.#parts.clock.monotonicMs());
+  }
+
+  /** A client was given a file. `first` when it had to be fetched for it; a file that we fetched ahead counts as such once. */
+  served(artefact: Artefact, first: boolean, bytes: Buffer | undefined): void {
+    if (this.#parts.slots === 0) return;
+    const ahead = this.#unused.delete(artefact.key);
+    if (ahead) this.#usedCount += 1;
+    if (!(first || ahead) || artefact.kind === 'zip') return;
+    this.#wantZip(artefact);
+    if (artefact.kind === 'mod' && bytes !== undefined) this.#wantRequired(bytes, 'asked');
+    this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the hub is stopping'));
+    for (const queue of Object.values(this.#queues)) queue.clear();
+    await Promise.allSettled([...this.#running.mod, ...this.#running.zip]);
+  }
+
+  #wantZip({ module, version }: Artefact): void {
+    const comparedMs = this.#comparing.get(module);
+    if (comparedMs !== undefined && this.#parts.clock.monotonicMs() - comparedMs < comparingMs) return;
+    const chosen = this.#chosen.get(module);
+    if (chosen !== undefined && compareVersions(version, chosen) <= 0) return;
+    this.#chosen.set(module, version);
+    if (chosen !== undefined) this.#queues.zip.delete(artefactOf('zip', module, chosen).key);
+    this.#enqueue('zip', artefactOf('zip', module, version));
+  }
+
+  /** Below a go.mod that a client asked for, one step; below one fetched ahead only when its go line says that the go command will read on. */
+  #wantRequired(bytes: Buffer, why: 'asked' | 'ahead'): void {
+    if (bytes.length > goModBytesMax) return;
+    const goMod = parseGoMod(bytes.toString('utf8'));
+    if (!goMod.ok || (why === 'ahead' && isPruned(goMod.value.go))) return;
+    for (const { path, version } of goMod.value.require) this.#enqueue('mod', artefactOf('mod', path, version));
+  }
+
+  #enqueue(kind: 'mod' | 'zip', artefact: Artefact): void {
+    if (this.#tried.has(artefact.key) || !this.#parts.admits(artefact.module, artefact.version)) return;
+    this.#tried.set(artefact.key, true);
+    const queue = this.#queues[kind];
+    const [oldest] = queue.keys();
+    if (queue.size >= queueMax[kind] && oldest !== undefined) queue.delete(oldest);
+    queue.set(artefact.key, artefact);
+  }
+
+  #run(): void {
+    this.#runKind('mod', this.#parts.slots);
+    this.#runKind('zip', Math.max(1, Math.floor(this.#parts.slots / 4)));
+  }
+
+  #runKind(kind: 'mod' | 'zip', slots: number): void {
+    const queue = this.#queues[kind];
+    const running = this.#running[kind];
+    while (running.size < slots && !this.#stop.signal.aborted) {
+      const [next] = queue.values();
+      if (next === undefined) return;
+      queue.delete(next.key);
+      const run = this.#fetch(next)
+        .catch(() => {})
+        .finally(() => {
+          running.delete(run);
+          this.#run();
+        });
+      running.add(run);
+    }
+  }
+
+  async #fetch(artefact: Artefact): Promise<void> {
+    if (await this.#parts.isStored(artefact)) return;
+    await this.#parts.fill(artefact, this.#stop.signal);
+    this.#fetchedCount += 1;
+    this.#unused.set(artefact.key, true);
+    if (artefact.kind !== 'mod') return;
+    const bytes = await this.#parts.readMod(artefact);
+    if (bytes !== undefined) this.#wantRequired(bytes, 'ahead');
+  }
+}
+
+/** Whether the go command stops reading at this module's requirements: since go 1.17 they are complete. https://go.dev/ref/mod#graph-pruning */
+function isPruned(go: string | undefined): boolean {
+  const minor = /^1\.(\d+)/.exec(go ?? '')?.[1];
+  return minor !== undefined && Number(minor) >= 17;
+}
