@@ -15,7 +15,12 @@ const projects = [
 ] as const;
 
 /** Downloads everything a go.mod asks for into an empty module cache; answers go.sum and how many modules came. */
-async function downloadAll(folder: string, name: string, goMod: string, settings: Omit<GoSettings, 'GOMODCACHE'>): Promise<{ goSum: string; modules: number }> {
+async function downloadAll(
+  folder: string,
+  name: string,
+  goMod: string,
+  settings: Omit<GoSettings, 'GOMODCACHE'>,
+): Promise<{ goSum: string; modules: number }> {
   const directory = join(folder, name);
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, 'go.mod'), goMod);

@@ -21,7 +21,10 @@ test('go get of a package below a module root, with one of two upstreams dead fr
   await using alive = await startRelay(await realUpstream());
   await using hub = await startHub({ dataDir: join(folder.path, 'data'), upstreams: [dead.url, alive.url] });
   const directory = await emptyModule(folder.path, 'app');
-  const result = await runGo(directory, ['get', 'golang.org/x/text/language'], { GOPROXY: hub.url, GOMODCACHE: join(folder.path, 'cache') });
+  const result = await runGo(directory, ['get', 'golang.org/x/text/language'], {
+    GOPROXY: hub.url,
+    GOMODCACHE: join(folder.path, 'cache'),
+  });
   assert.equal(result.code, 0, result.stderr + hub.output());
   assert.match(await readFile(join(directory, 'go.mod'), 'utf8'), /golang\.org\/x\/text v0\.\d+\.\d+/);
 });

@@ -11,10 +11,23 @@ export type CacheOutcome = 'hit' | 'stale' | 'miss' | 'negative';
  */
 export interface Events {
   /** One answer from an upstream or a database's transport; `upstream` is the configured name, `seconds` to the first byte. */
-  upstreamAnswered(e: { upstream: string; outcome: 'found' | 'absent' | 'refused' | 'fault' | 'canceled'; seconds: number; detail?: string }): void;
+  upstreamAnswered(e: {
+    upstream: string;
+    outcome: 'found' | 'absent' | 'refused' | 'fault' | 'canceled';
+    seconds: number;
+    detail?: string;
+  }): void;
   upstreamBytes(e: { upstream: string; sizeBytes: number }): void;
   breakerMoved(e: { upstream: string; state: 'closed' | 'open' | 'half-open'; reason: string }): void;
-  filled(e: { kind: ArtefactKind; outcome: 'stored' | ErrorCode; seconds: number; sizeBytes: number; module: string; version: string; origin: string }): void;
+  filled(e: {
+    kind: ArtefactKind;
+    outcome: 'stored' | ErrorCode;
+    seconds: number;
+    sizeBytes: number;
+    module: string;
+    version: string;
+    origin: string;
+  }): void;
   cached(e: { kind: ArtefactKind | 'list' | 'latest' | 'query' | 'lookup' | 'tile'; outcome: CacheOutcome }): void;
   /** Bytes, a record or a log that do not verify. Always an error line: somebody lies or something is broken. */
   verificationFailed(e: { reason: ErrorCode; subject: string; detail: string }): void;

@@ -37,7 +37,8 @@ export class Gate {
       this.#taken += 1;
       return Promise.resolve(() => this.#leave());
     }
-    if (this.waiting >= this.#queueMax) return Promise.reject(new HubError('overloaded', `more than ${this.#queueMax} requests wait for a free slot`));
+    if (this.waiting >= this.#queueMax)
+      return Promise.reject(new HubError('overloaded', `more than ${this.#queueMax} requests wait for a free slot`));
     return new Promise((resolve, reject) => {
       const queue = this.#queues[priority];
       const onAbort = (): void => {

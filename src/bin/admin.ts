@@ -28,7 +28,11 @@ export function createAdmin({ version, env }: { version: string; env: NodeJS.Pro
     async gc(config, { unusedForMs, dryRun }, signal) {
       await using hub = await wired(config);
       const { store, metadata } = hub;
-      const report = await collectGarbage({ store, metadata, lists: hub.station.lists }, { cutoffMs: Date.now() - unusedForMs, dryRun }, signal);
+      const report = await collectGarbage(
+        { store, metadata, lists: hub.station.lists },
+        { cutoffMs: Date.now() - unusedForMs, dryRun },
+        signal,
+      );
       return { ...report, freeBytesAfter: (await store.health()).freeBytes };
     },
 
@@ -52,7 +56,13 @@ export function createAdmin({ version, env }: { version: string; env: NodeJS.Pro
         return { name, treeSize: head?.treeSize, frozen: fork !== undefined };
       });
       const { freeBytes } = await store.health();
-      return { dataDir: config.dataDir, ...(await metadata.totals()), freeBytes, inUse: await isInUse(config.dataDir), databases: await Promise.all(databases) };
+      return {
+        dataDir: config.dataDir,
+        ...(await metadata.totals()),
+        freeBytes,
+        inUse: await isInUse(config.dataDir),
+        databases: await Promise.all(databases),
+      };
     },
   };
 }
@@ -61,7 +71,11 @@ async function wireForCommand(config: HubConfig, { version, env }: { version: st
   await using metadata = await openMetadata(config, silentLog);
   const upstreams = await resolveUpstreams(config, { env, metadata, log: silentLog });
   // The background scrubber belongs to a running hub.
-  const hub = await wireHub({ ...config, limits: { ...config.limits, scrubEveryMs: 0 } }, upstreams, { events: silentEvents, log: silentLog, version });
+  const hub = await wireHub({ ...config, limits: { ...config.limits, scrubEveryMs: 0 } }, upstreams, {
+    events: silentEvents,
+    log: silentLog,
+    version,
+  });
   await hub.probe();
   return hub;
 }

@@ -12,7 +12,10 @@ const goCommandMs = 5_000;
  * The addresses of the upstreams in order. With none configured: the well-known mirror, then what this machine's own Go is set to, the hub's own address left out.
  * What Go named is remembered, because after `go env -w GOPROXY=http://127.0.0.1:8080` it names only the hub.
  */
-export async function resolveUpstreams(config: HubConfig, parts: { env: NodeJS.ProcessEnv; metadata: Metadata; log: Log }): Promise<readonly string[]> {
+export async function resolveUpstreams(
+  config: HubConfig,
+  parts: { env: NodeJS.ProcessEnv; metadata: Metadata; log: Log },
+): Promise<readonly string[]> {
   switch (config.upstreams.kind) {
     case 'off':
       return [];

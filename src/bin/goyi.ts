@@ -14,6 +14,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+// npm does not pass a SIGTERM on: it dies, and its script with it. A hub whose npm is gone stops as if it had been told.
+if (process.env['npm_lifecycle_event'] !== undefined) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    stop.abort(new Error('npm, which started this, has ended'));
+  }, 500);
+  watch.unref();
+}
+
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
   env: process.env,

@@ -108,7 +108,8 @@ function listen({ server }: HubServer, config: HubConfig): Promise<number> {
   const { host, port } = config.listen;
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'another program listens there' : error.code === 'EACCES' ? 'this user may not' : error.message;
+      const why =
+        error.code === 'EADDRINUSE' ? 'another program listens there' : error.code === 'EACCES' ? 'this user may not' : error.message;
       reject(new HubError('listen-failed', `cannot listen on ${host}:${port}: ${why}`, { cause: error }));
     });
     server.listen({ host, port }, () => resolve((server.address() as AddressInfo).port));

@@ -13,14 +13,19 @@ import { WorkerFleet } from './worker-fleet.ts';
 const reloadSettleMs = 300;
 
 /** The primary: holds the data folder, prepares it, and keeps the workers running until `signal` fires. */
-export async function serve(config: HubConfig, options: ServeOptions & { version: string; env: NodeJS.ProcessEnv }, signal: AbortSignal): Promise<number> {
+export async function serve(
+  config: HubConfig,
+  options: ServeOptions & { version: string; env: NodeJS.ProcessEnv },
+  signal: AbortSignal,
+): Promise<number> {
   const log = openProcessLog(config.log, options.isTerminal);
   await makeDataDir(config.dataDir);
   await using _lock = await holdDataDir(config.dataDir);
   for (const note of options.notes) log.warn(note);
   const fleet = new WorkerFleet({ log, onProbed: (results) => logProbes(results, log) });
   const { version, isTerminal } = options;
-  const begin = async (next: HubConfig): Promise<number> => fleet.begin({ config: next, upstreams: await prepareDataDir(next, options), version, isTerminal });
+  const begin = async (next: HubConfig): Promise<number> =>
+    fleet.begin({ config: next, upstreams: await prepareDataDir(next, options), version, isTerminal });
   const port = await begin(config);
   announce(config, port, log);
   const reloader = new Reloader(config, options, log, begin);
@@ -46,8 +51,12 @@ async function makeDataDir(dataDir: string): Promise<void> {
 function announce(config: HubConfig, port: number, log: Log): void {
   const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host;
   const address = `${config.tls === undefined ? 'http' : 'https'}://${host}:${port}`;
-  log.info('listening', { address, dataDir: config.dataDir, workers: config.workers, use: `GOPROXY=${config.publicUrl ?? address} go build` });
-  if (config.verify === 'off') log.warn('verification is off: nothing that is stored from now on is proved');
+  log.info('listening', {
+    address,
+    dataDir: config.dataDir,
+    workers: config.workers,
+    use: `GOPROXY=${config.publicUrl ?? address} go build`,
+  });
 }
 
 function logProbes(results: readonly ProbeResult[], log: Log): void {
@@ -96,7 +105,9 @@ class Reloader implements AsyncDisposable {
   #soon(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#running = this.#running.then(() => this.#reload()).catch((error: unknown) => this.#log.error('the configuration could not be reloaded', { error: messageOf(error) }));
+      this.#running = this.#running
+        .then(() => this.#reload())
+        .catch((error: unknown) => this.#log.error('the configuration could not be reloaded', { error: messageOf(error) }));
     }, reloadSettleMs);
   }
 

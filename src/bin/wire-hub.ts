@@ -94,7 +94,12 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   };
 }
 
-async function openClient(config: HubConfig, upstreamUrls: readonly string[], entries: readonly ChecksumDatabaseEntry[], version: string): Promise<OutboundClient> {
+async function openClient(
+  config: HubConfig,
+  upstreamUrls: readonly string[],
+  entries: readonly ChecksumDatabaseEntry[],
+  version: string,
+): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
   const { caFile, ...proxySettings } = config.outbound;
   const proxy = checked(parseProxyRules(proxySettings));
@@ -137,11 +142,21 @@ interface DatabaseParts {
 }
 
 /** An address in the entry is the only way to that database, as in GOSUMDB; without one the upstreams relay it, then the well-known mirrors. */
-function openDatabase(entry: ChecksumDatabaseEntry, { config, store, metadata, client, upstreams, parts }: DatabaseParts): ChecksumDatabase & ChecksumRelay & AsyncDisposable {
+function openDatabase(
+  entry: ChecksumDatabaseEntry,
+  { config, store, metadata, client, upstreams, parts }: DatabaseParts,
+): ChecksumDatabase & ChecksumRelay & AsyncDisposable {
   const { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots } = config.limits;
   const limits = { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots };
-  const addresses = entry.url === undefined && config.upstreams.kind !== 'off' ? (wellKnownMirrors[entry.name] ?? []) : entry.url === undefined ? [] : [entry.url];
-  const own = addresses.map((url) => createUrlTransport({ url: new URL(url), client, limits, clock: systemClock, events: parts.events, random: Math.random }));
+  const addresses =
+    entry.url === undefined && config.upstreams.kind !== 'off'
+      ? (wellKnownMirrors[entry.name] ?? [])
+      : entry.url === undefined
+        ? []
+        : [entry.url];
+  const own = addresses.map((url) =>
+    createUrlTransport({ url: new URL(url), client, limits, clock: systemClock, events: parts.events, random: Math.random }),
+  );
   const transports: readonly ChecksumTransport[] = entry.url === undefined ? [...upstreams.transportsFor(entry.name), ...own] : own;
   return createChecksumDatabase({
     name: entry.name,

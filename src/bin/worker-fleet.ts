@@ -28,7 +28,12 @@ export class WorkerFleet {
     this.#log = options.log;
     this.#onProbed = options.onProbed;
     const own = import.meta.url;
-    cluster.setupPrimary({ exec: fileURLToPath(new URL(own.endsWith('.ts') ? './hub-worker.ts' : './hub-worker.js', own)), args: [], execArgv: [], serialization: 'advanced' });
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL(own.endsWith('.ts') ? './hub-worker.ts' : './hub-worker.js', own)),
+      args: [],
+      execArgv: [],
+      serialization: 'advanced',
+    });
   }
 
   /** Starts a generation; when it listens, the former one is drained and ended. Answers the port. @throws {HubError} listen-failed and what else kept a worker from starting */
@@ -54,7 +59,9 @@ export class WorkerFleet {
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
     const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
-    const ended = Promise.all(workers.map((worker) => (worker.isDead() ? undefined : new Promise((resolve) => worker.once('exit', resolve)))));
+    const ended = Promise.all(
+      workers.filter((worker) => !worker.isDead()).map((worker) => new Promise((resolve) => worker.once('exit', resolve))),
+    );
     for (const worker of workers) send(worker, { kind: 'stop' });
     const timer = setTimeout(() => {
       for (const worker of workers) if (!worker.isDead()) worker.kill('SIGKILL');

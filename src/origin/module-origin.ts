@@ -27,7 +27,11 @@ export interface ModuleOrigin {
    * `origin` is the upstream's name without credentials. `consume` may run more than once, never twice at a time.
    * @throws {HubError} upstream-refused, origin-unavailable, origin-timeout, upstream-invalid, overloaded, or what `consume` threw
    */
-  fetch<T>(request: OriginRequest, consume: (body: OriginBody, origin: string, signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<OriginAnswer<T>>;
+  fetch<T>(
+    request: OriginRequest,
+    consume: (body: OriginBody, origin: string, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<OriginAnswer<T>>;
   /** Each configured upstream with its state, for readyz and metrics. */
   states(): readonly UpstreamState[];
 }

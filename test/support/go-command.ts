@@ -50,8 +50,12 @@ let upstream: Promise<string> | undefined;
 export function realUpstream(): Promise<string> {
   upstream ??= new Promise((resolve, reject) => {
     execFile('go', ['env', 'GOPROXY'], { timeout: 20_000 }, (error, stdout) => {
-      const address = stdout.trim().split(/[,|]/).find((entry) => /^https?:/.test(entry));
-      if (error !== null || address === undefined) reject(new Error(`these tests need a Go module proxy: set GOPROXY (go env GOPROXY says ${JSON.stringify(stdout.trim())})`));
+      const address = stdout
+        .trim()
+        .split(/[,|]/)
+        .find((entry) => /^https?:/.test(entry));
+      if (error !== null || address === undefined)
+        reject(new Error(`these tests need a Go module proxy: set GOPROXY (go env GOPROXY says ${JSON.stringify(stdout.trim())})`));
       else resolve(address.replace(/\/+$/, ''));
     });
   });

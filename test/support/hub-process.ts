@@ -43,13 +43,11 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 export async function startHub(options: HubOptions): Promise<HubProcess> {
   const { PATH = '', HOME = '' } = process.env;
   const { dataDir, upstreams, workers = 1, port = 0, args = [], bare = false } = options;
-  const flags = bare ? [] : ['--listen', `127.0.0.1:${port}`, '--data-dir', dataDir, '--workers', String(workers), '--upstreams', upstreams.join(',')];
+  const flags = bare
+    ? []
+    : ['--listen', `127.0.0.1:${port}`, '--data-dir', dataDir, '--workers', String(workers), '--upstreams', upstreams.join(',')];
   const [command = process.execPath, ...rest] = [...(options.wrap ?? []), process.execPath, launcher, 'serve', ...flags, ...args];
-  const child = spawn(
-    command,
-    rest,
-    { env: { PATH, HOME, LANG: 'C', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() },
-  );
+  const child = spawn(command, rest, { env: { PATH, HOME, LANG: 'C', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() });
   let output = '';
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const url = await new Promise<string>((resolve, reject) => {
@@ -90,10 +88,15 @@ async function end(child: ChildProcess, exited: Promise<number | null>, signal: 
 }
 
 /** Runs `goyi ARGS` to its end with nothing of this machine's own settings. Never throws for its exit code; ends it after 30 s. */
-export function runGoyi(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ readonly code: number | null; readonly output: string }> {
+export function runGoyi(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: number | null; readonly output: string }> {
   const { PATH = '', HOME = '' } = process.env;
   return new Promise((resolve) => {
     const settings = { env: { PATH, HOME, LANG: 'C', ...env }, cwd: tmpdir(), timeout: 30_000, killSignal: 'SIGKILL' } as const;
-    const child = execFile(process.execPath, [launcher, ...args], settings, (_error, stdout, stderr) => resolve({ code: child.exitCode, output: stdout + stderr }));
+    const child = execFile(process.execPath, [launcher, ...args], settings, (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode, output: stdout + stderr }),
+    );
   });
 }

@@ -4,7 +4,11 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 /** What to do with one request: pass it on to the real upstream, or misbehave. */
-export type RelayVerdict = { readonly kind: 'pass' } | { readonly kind: 'status'; readonly status: number; readonly body?: string } | { readonly kind: 'hang' } | { readonly kind: 'drop' };
+export type RelayVerdict =
+  | { readonly kind: 'pass' }
+  | { readonly kind: 'status'; readonly status: number; readonly body?: string }
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'drop' };
 
 export interface RelayUpstream extends AsyncDisposable {
   readonly url: string;
@@ -49,9 +53,16 @@ async function act(verdict: RelayVerdict, target: string, request: IncomingMessa
     case 'pass':
       try {
         const answer = await fetch(`${target}${request.url}`, { headers: { 'accept-encoding': 'identity' } });
-        response.writeHead(answer.status, Object.fromEntries(['content-type', 'content-length', 'etag'].flatMap((name) => (answer.headers.has(name) ? [[name, answer.headers.get(name) ?? '']] : []))));
+        response.writeHead(
+          answer.status,
+          Object.fromEntries(
+            ['content-type', 'content-length', 'etag'].flatMap((name) =>
+              answer.headers.has(name) ? [[name, answer.headers.get(name) ?? '']] : [],
+            ),
+          ),
+        );
         if (answer.body === null) response.end();
-        else await pipeline(Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]), response);
+        else await pipeline(Readable.fromWeb(answer.body), response);
       } catch {
         response.destroy();
       }
