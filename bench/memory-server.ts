@@ -19,16 +19,26 @@ if (cluster.isPrimary) {
   process.on('SIGTERM', () => process.exit(0));
 } else {
   const files = new Map<string, Buffer>();
+  const load = (url: string): Buffer | undefined => {
+    try {
+      const body = readFileSync(join(folder, decodeURIComponent(url)));
+      files.set(url, body);
+      return body;
+    } catch {
+      return undefined;
+    }
+  };
   const server = createServer((request, response) => {
     const url = request.url ?? '/';
-    let body = files.get(url);
+    const body = files.get(url) ?? load(url);
     if (body === undefined) {
-      body = readFileSync(join(folder, decodeURIComponent(url)));
-      files.set(url, body);
+      response.writeHead(404).end();
+      return;
     }
     response.writeHead(200, ['Content-Type', 'application/octet-stream', 'Content-Length', String(body.length)]);
     response.end(body);
   });
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
-  process.on('disconnect', () => process.exit(0));
 }
+// Each process ends with the one that started it.
+process.on('disconnect', () => process.exit(0));

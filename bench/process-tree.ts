@@ -1,5 +1,5 @@
 /** CPU and memory of a server with all its processes, from /proc: on Linux only, elsewhere every figure is 0. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 
 /** Clock ticks a second of /proc/PID/stat: 100 wherever Linux runs today (USER_HZ). */
 const ticksPerSecond = 100;
@@ -9,7 +9,7 @@ export interface Usage {
   readonly cpuSeconds: number;
   /** Resident now, all processes together; shared pages count in each. */
   readonly rssMiB: number;
-  /** The largest that the largest process ever was. */
+  /** The largest that the largest process ever was, or has been since {@link forgetPeaks}. */
   readonly peakMiB: number;
 }
 
@@ -25,6 +25,17 @@ export function usageOf(rootPid: number): Usage {
     peak = Math.max(peak, kibibytes(status, 'VmHWM'));
   }
   return { cpuSeconds: ticks / ticksPerSecond, rssMiB: rss / 1024, peakMiB: peak / 1024 };
+}
+
+/** Peaks are measured from now on. */
+export function forgetPeaks(rootPid: number): void {
+  for (const { pid } of familyOf(rootPid)) {
+    try {
+      writeFileSync(`/proc/${pid}/clear_refs`, '5');
+    } catch {
+      // Not every kernel has it: the peak then is that of the process's life.
+    }
+  }
 }
 
 interface Process {

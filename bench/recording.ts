@@ -8,10 +8,10 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { runGo } from '../test/support/go-command.ts';
 import { compareVersions, parseVersion } from '../src/protocol/version.ts';
-import { recordChecksumDatabase } from './record-database.ts';
+import { forEach, recordChecksumDatabase } from './record-database.ts';
 import { startRecorder } from './recorder.ts';
 
 export const DATABASE = 'sum.golang.org';
@@ -72,25 +72,48 @@ async function record(folder: string, progress: (line: string) => void): Promise
     if (code !== 0) throw new Error(`go mod download of the project ${name} failed:\n${stderr}`);
     await rm(cache, { recursive: true, force: true });
     const requests = [...recorder.requests].filter((path) => /\.(?:info|mod|zip)$/.test(path));
-    for (const path of requests) modules.add(path.slice(1).replace(/\.[a-z]+$/, '').replace('/@v/', '@'));
+    for (const path of requests) modules.add(moduleOf(path));
     await writeFile(join(project, 'requests.txt'), `${requests.join('\n')}\n`);
   }
-  await recordList(recorder.fetch, join(unfinished, 'files'));
-  await recordChecksumDatabase({ name: DATABASE, modules: [...modules], fetch: recorder.fetch, folder: join(unfinished, 'files', 'sumdb', DATABASE), progress });
+  // Peers fetch all three files of a version whichever of them is asked for; what the real upstream refuses, they do not get here either.
+  await forEach([...modules], async (module, done) => {
+    if (done % 50 === 0) progress(`recording what else there is of ${modules.size} versions: ${done}`);
+    const base = `/${module.replace('@', '/@v/')}`;
+    await Promise.allSettled(['info', 'mod', 'zip'].map((kind) => recorder.fetch(`${base}.${kind}`)));
+  });
+  await recordList(recorder.fetch, unfinished);
+  const records = await recordChecksumDatabase({ name: DATABASE, modules: [...modules], fetch: recorder.fetch, folder: join(unfinished, 'files', 'sumdb', DATABASE), progress });
+  for (const name of Object.keys(projects)) await writeGoSum(join(unfinished, name), records);
   await rename(unfinished, folder);
 }
 
 /** The list ends with the version of the closure, so that what `@latest` leads to is recorded too. */
-async function recordList(fetch: (path: string) => Promise<Buffer>, files: string): Promise<void> {
-  const goSum = await readFile(join(dirname(files), 'large', 'go.sum'), 'utf8');
-  const [version = ''] = [...goSum.matchAll(new RegExp(`^${listed} (v\\S+) h1:`, 'gm'))].map(([, found]) => found ?? '');
+async function recordList(fetch: (path: string) => Promise<Buffer>, folder: string): Promise<void> {
+  const requests = await readFile(join(folder, 'large', 'requests.txt'), 'utf8');
+  const version = new RegExp(`^/${listed}/@v/(.+)\\.zip$`, 'm').exec(requests)?.[1] ?? '';
   const isKnown = (line: string): boolean => {
     const [one, last] = [parseVersion(line), parseVersion(version)];
     return one.ok && last.ok && compareVersions(one.value, last.value) <= 0;
   };
   const versions = (await fetch(`/${listed}/@v/list`)).toString().split('\n').filter(isKnown);
-  await writeFile(join(files, listed, '@v', 'list'), `${versions.join('\n')}\n`);
-  await writeFile(join(files, listed, '@latest'), await fetch(`/${listed}/@v/${version}.info`));
+  const target = join(folder, 'files', listed);
+  await writeFile(join(target, '@v', 'list'), `${versions.join('\n')}\n`);
+  await writeFile(join(target, '@latest'), await fetch(`/${listed}/@v/${version}.info`));
+}
+
+/** A line for everything that was downloaded: the go command itself leaves out the zips. */
+async function writeGoSum(project: string, records: ReadonlyMap<string, string>): Promise<void> {
+  const requests = (await readFile(join(project, 'requests.txt'), 'utf8')).split('\n');
+  const lines = requests.flatMap((path) => {
+    const [zip, mod] = records.get(moduleOf(path))?.split('\n') ?? [];
+    return path.endsWith('.zip') ? [zip] : path.endsWith('.mod') ? [mod] : [];
+  });
+  await writeFile(join(project, 'go.sum'), `${lines.join('\n')}\n`);
+}
+
+/** `ESCAPED_PATH@ESCAPED_VERSION` */
+function moduleOf(path: string): string {
+  return path.slice(1).replace(/\.[a-z]+$/, '').replace('/@v/', '@');
 }
 
 async function readProject(folder: string, name: ProjectName): Promise<Project> {

@@ -54,8 +54,8 @@ test('a taken port is refused with a sentence and its exit code', async () => {
 });
 
 const refusedStarts: readonly { readonly name: string; readonly args: readonly string[]; readonly env?: Record<string, string>; readonly says: RegExp }[] = [
-  { name: 'other machines could reach it and nobody said that they may', args: ['--listen', '0.0.0.0:0'], says: /access\.anonymous/ },
-  { name: 'the same on all addresses', args: ['--listen', ':0'], says: /access\.anonymous/ },
+  { name: 'other machines could reach it and nobody said that they may', args: ['--listen', '0.0.0.0:0'], says: /access: \{anonymous: \[read\]\}/ },
+  { name: 'the same on all addresses', args: ['--listen', ':0'], says: /access: \{anonymous: \[read\]\}/ },
   { name: 'an unknown variable', args: [], env: { GOYI_UPSTREAM: 'x' }, says: /GOYI_UPSTREAM\b/ },
   { name: 'a list with a bar', args: ['--upstreams', 'https://a.example|https://b.example'], says: /\|/ },
   { name: 'a database key that is none', args: [], env: { GOYI_CHECKSUM_DATABASES: 'sum.example+00000000+AAAA' }, says: /sum\.example/ },
@@ -91,10 +91,11 @@ test('SIGTERM: a running download ends whole, new connections are refused, the e
   let sizeBytes = first.value?.length ?? 0;
   hub.signal('SIGTERM');
   await eventually(
-    () => fetch(`${hub.url}/-/healthz`).then(
-      () => false,
-      () => true,
-    ),
+    () =>
+      fetch(`${hub.url}/-/healthz`, { signal: AbortSignal.timeout(300) }).then(
+        () => false,
+        () => true,
+      ),
     (refused) => refused,
   );
   assert.ok(await isRunning(hub.pid), 'it waits for the download');
@@ -179,7 +180,7 @@ test('a changed listen address is named as what needs a restart', async () => {
   await writeFile(config, 'listen: 127.0.0.1:1\nworkers: 1\n');
   hub.signal('SIGHUP');
   await eventually(() => hub.output(), (output) => output.includes('was reloaded'), 10_000);
-  assert.match(hub.output(), /a changed key takes effect only at the next start.*listen/);
+  assert.match(hub.output(), /"key":"listen","msg":"a changed key takes effect only at the next start"/);
   assert.equal((await ask(hub, '-/healthz')).status, 200);
 });
 
@@ -193,11 +194,16 @@ test('downloads go on while the configuration is reloaded', async () => {
   const clients = Array.from({ length: 4 }, async () => {
     let served = 0;
     while (!stop) {
-      assertServes(await ask(hub, `${address(module)}zip`), module.zip);
+      // A kept connection may close while a request is on its way; then no byte of an answer has come, and any client asks again, as go does.
+      const response = await fetch(`${hub.url}/${address(module)}zip`).catch(() => fetch(`${hub.url}/${address(module)}zip`));
+      assert.equal(response.status, 200);
+      assert.ok(Buffer.from(await response.arrayBuffer()).equals(module.zip), 'an answer that began is whole');
       served += 1;
     }
     return served;
   });
+  const ended = Promise.all(clients);
+  ended.catch(() => {});
   try {
     for (; reloads < 2; reloads += 1) {
       const before = hub.output().length;
@@ -207,7 +213,7 @@ test('downloads go on while the configuration is reloaded', async () => {
   } finally {
     stop = true;
   }
-  for (const served of await Promise.all(clients)) assert.ok(served > 0);
+  for (const served of await ended) assert.ok(served > 0);
 });
 
 test('the pid file and the lock leave nothing behind that hinders the next start', async () => {

@@ -26,9 +26,10 @@ export async function serve(
   const { version, isTerminal } = options;
   const begin = async (next: HubConfig): Promise<number> =>
     fleet.begin({ config: next, upstreams: await prepareDataDir(next, options), version, isTerminal });
-  const port = await begin(config);
-  announce(config, port, log);
-  const reloader = new Reloader(config, options, log, begin);
+  const starting = begin(config);
+  // From here on a SIGHUP is a wish and not the end; it waits for the start.
+  await using reloader = new Reloader({ config, options, log, begin, after: starting });
+  announce(config, await starting, log);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
@@ -72,6 +73,15 @@ function logProbes(results: readonly ProbeResult[], log: Log): void {
 /** What needs another listening socket or another data folder stays until the next start. */
 const fixedAtStart = ['listen', 'dataDir'] as const satisfies readonly (keyof HubConfig)[];
 
+interface ReloaderOptions {
+  readonly config: HubConfig;
+  readonly options: ServeOptions;
+  readonly log: Log;
+  readonly begin: (config: HubConfig) => Promise<number>;
+  /** Nothing is reloaded before this has settled. */
+  readonly after: Promise<unknown>;
+}
+
 /** On SIGHUP or a changed file the configuration is read again and a new generation of workers takes over; a faulty file changes nothing. */
 class Reloader implements AsyncDisposable {
   readonly #options: ServeOptions;
@@ -81,10 +91,14 @@ class Reloader implements AsyncDisposable {
   readonly #watcher: ReturnType<typeof watch> | undefined;
   #config: HubConfig;
   #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
+  #running: Promise<void>;
   #stopped = false;
 
-  constructor(config: HubConfig, options: ServeOptions, log: Log, begin: (config: HubConfig) => Promise<number>) {
+  constructor({ config, options, log, begin, after }: ReloaderOptions) {
+    this.#running = after.then(
+      () => {},
+      () => {},
+    );
     this.#config = config;
     this.#options = options;
     this.#log = log;

@@ -76,7 +76,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       log,
       clock: systemClock,
       freshness: config.freshness,
-      limits: { waitMs: config.limits.waitMs, memoryBytesMax: config.limits.memoryCacheBytes },
+      limits: { waitMs: config.limits.waitMs, memoryBytesMax: config.limits.memoryCacheBytes, prefetchSlots: config.limits.prefetchSlots },
     }),
   );
   if (config.limits.scrubEveryMs > 0) stack.use(new BackgroundScrub({ store, metadata, events, log, everyMs: config.limits.scrubEveryMs }));
@@ -89,7 +89,10 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     databases: databases.map(({ name }) => name),
     proving,
     probe: () => upstreams.probe(AbortSignal.timeout(config.limits.upstreamMs)),
-    watchQueues: (watch) => watch('fill', () => station.filler.running),
+    watchQueues: (watch) => {
+      watch('fill', () => station.filler.running);
+      watch('prefetch', () => station.ahead.waiting);
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

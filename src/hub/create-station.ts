@@ -19,6 +19,7 @@ import { type Changing, ChangingAnswers } from './changing-answers.ts';
 import { Filler } from './fill.ts';
 import { KnownAbsence } from './known-absence.ts';
 import { ListFiles } from './list-files.ts';
+import { LookAhead } from './look-ahead.ts';
 import { artefactOf, ModuleFiles } from './module-files.ts';
 import { ModuleQueries } from './module-queries.ts';
 import type { Served } from './served.ts';
@@ -39,13 +40,14 @@ export interface StationParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly freshness: { readonly listMs: number; readonly negativeMs: number };
-  readonly limits: { readonly waitMs: number; readonly memoryBytesMax: number };
+  readonly limits: { readonly waitMs: number; readonly memoryBytesMax: number; readonly prefetchSlots: number };
 }
 
 /** The hub with what its operation needs: `scrub` and `gc` work through the same parts as requests. */
 export interface HubStation extends Station, AsyncDisposable {
   readonly filler: Filler;
   readonly lists: ListFiles;
+  readonly ahead: Pick<LookAhead, 'waiting' | 'counts'>;
 }
 
 /** The hub: whoever owns it disposes of it first, then of what it was given. */
@@ -59,6 +61,7 @@ class StationImpl implements HubStation {
   readonly #usage: Usage;
   readonly lists: ListFiles;
   readonly filler: Filler;
+  readonly ahead: LookAhead;
   readonly #files: ModuleFiles;
   readonly #answers: ChangingAnswers;
   readonly #queries: ModuleQueries;
@@ -92,7 +95,15 @@ class StationImpl implements HubStation {
       },
     });
     const fileLimits = { waitMs: limits.waitMs, negativeMs: freshness.negativeMs };
-    this.#files = new ModuleFiles({ stored, filler: this.filler, usage: this.#usage, clock, limits: fileLimits });
+    this.ahead = new LookAhead({
+      fill: (artefact, signal) => this.filler.fill(artefact, 'prefetch', signal),
+      readMod: (artefact) => smallBytes(stored.open(artefact)),
+      isStored: (artefact) => stored.has(artefact),
+      admits: (module, version) => parts.policy.verdict(module, version).kind === 'allow',
+      clock,
+      slots: limits.prefetchSlots,
+    });
+    this.#files = new ModuleFiles({ stored, filler: this.filler, usage: this.#usage, ahead: this.ahead, clock, limits: fileLimits });
     this.#answers = new ChangingAnswers({ metadata, clock, freshness });
     this.#queries = new ModuleQueries({ answers: this.#answers, metadata, origin, file: (...args) => this.#smallText(...args) });
   }
@@ -155,6 +166,7 @@ class StationImpl implements HubStation {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#answers.stop();
+    await this.ahead[Symbol.asyncDispose]();
     await this.filler[Symbol.asyncDispose]();
     await this.lists[Symbol.asyncDispose]();
     await this.#usage[Symbol.asyncDispose]();
@@ -167,6 +179,7 @@ class StationImpl implements HubStation {
         return this.#files.serve(artefactOf(request.file, request.module, request.version), options, signal);
       case 'list':
         this.#admit(request.module);
+        this.ahead.listed(request.module);
         return changing(await this.#queries.list(request.module, options, signal), 'text/plain; charset=utf-8');
       case 'latest':
         this.#admit(request.module);
@@ -252,6 +265,12 @@ class StationImpl implements HubStation {
       return { reachable: false, reason: messageOf(error) };
     }
   }
+}
+
+async function smallBytes(opening: Promise<Served | undefined>): Promise<Buffer | undefined> {
+  const served = await opening;
+  if (served?.kind === 'blob') await served.blob[Symbol.asyncDispose]();
+  return served?.kind === 'bytes' ? served.bytes : undefined;
 }
 
 function cacheKind(request: ProxyRequest): 'info' | 'mod' | 'zip' | 'list' | 'latest' | 'query' | 'lookup' | 'tile' {

@@ -27,8 +27,11 @@ const queueMax = { mod: 4_000, zip: 2_000 };
 /** Longer go.mod files are not read here. */
 const goModBytesMax = 512 * 1024;
 
-/** How long what was fetched ahead counts as not yet used. */
+/** Files fetched ahead whose use is watched for. */
 const unusedMax = 20_000;
+
+/** When no client was served for so long, those that the queues were made for are gone. */
+const goneMs = 60_000;
 
 export interface LookAheadParts {
   /** Fills at prefetch priority; resolves when stored. */
@@ -55,6 +58,7 @@ export class LookAhead implements AsyncDisposable {
   readonly #tried = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
   /** Fetched ahead and not yet asked for. */
   readonly #unused = new LRUCache<BlobKey, true>({ max: unusedMax });
+  #lastServedMs = 0;
   #usedCount = 0;
   #fetchedCount = 0;
 
@@ -79,6 +83,7 @@ export class LookAhead implements AsyncDisposable {
   /** A client was given a file. `first` when it had to be fetched for it; a file that we fetched ahead counts as such once. */
   served(artefact: Artefact, first: boolean, bytes: Buffer | undefined): void {
     if (this.#parts.slots === 0) return;
+    this.#lastServedMs = this.#parts.clock.monotonicMs();
     const ahead = this.#unused.delete(artefact.key);
     if (ahead) this.#usedCount += 1;
     if (!(first || ahead) || artefact.kind === 'zip') return;
@@ -127,6 +132,7 @@ export class LookAhead implements AsyncDisposable {
 
   #runKind(kind: 'mod' | 'zip', slots: number): void {
     const queue = this.#queues[kind];
+    if (this.#parts.clock.monotonicMs() - this.#lastServedMs > goneMs) queue.clear();
     const running = this.#running[kind];
     while (running.size < slots && !this.#stop.signal.aborted) {
       const [next] = queue.values();

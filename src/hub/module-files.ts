@@ -8,6 +8,7 @@ import { moduleFileKey, parseModuleFileKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
 import type { Filler } from './fill.ts';
+import type { LookAhead } from './look-ahead.ts';
 import { KnownAbsence } from './known-absence.ts';
 import type { Served } from './served.ts';
 import type { AnswerOptions } from './station.ts';
@@ -33,6 +34,7 @@ export class ModuleFiles {
   readonly #stored: StoredFiles;
   readonly #filler: Filler;
   readonly #usage: Usage;
+  readonly #ahead: Pick<LookAhead, 'served'>;
   readonly #clock: Clock;
   readonly #limits: { readonly waitMs: number; readonly negativeMs: number };
   /** What an upstream said is not there, with its reason: bounded, and in memory only. */
@@ -42,12 +44,14 @@ export class ModuleFiles {
     stored: StoredFiles;
     filler: Filler;
     usage: Usage;
+    ahead: Pick<LookAhead, 'served'>;
     clock: Clock;
     limits: { waitMs: number; negativeMs: number };
   }) {
     this.#stored = options.stored;
     this.#filler = options.filler;
     this.#usage = options.usage;
+    this.#ahead = options.ahead;
     this.#clock = options.clock;
     this.#limits = options.limits;
   }
@@ -55,7 +59,10 @@ export class ModuleFiles {
   /** @throws {HubError} not-found, not-cached, still-fetching, and what a fill throws */
   async serve(artefact: Artefact, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
     const stored = await this.#open(artefact);
-    if (stored !== undefined) return stored;
+    if (stored !== undefined) {
+      this.#ahead.served(artefact, false, bytesOf(stored));
+      return stored;
+    }
     if (!options.fill)
       throw new HubError(
         'not-cached',
@@ -66,7 +73,9 @@ export class ModuleFiles {
     for (let fills = 0; fills < fillsMax; fills += 1) {
       await this.#fill(artefact, signal);
       const filled = await this.#open(artefact);
-      if (filled !== undefined) return { ...filled, outcome: 'miss' };
+      if (filled === undefined) continue;
+      this.#ahead.served(artefact, true, bytesOf(filled));
+      return { ...filled, outcome: 'miss' };
     }
     throw new HubError('storage-fault', `${artefact.key} vanishes from the store as soon as it is stored`);
   }
@@ -94,6 +103,10 @@ export class ModuleFiles {
       );
     }
   }
+}
+
+function bytesOf(served: Served): Buffer | undefined {
+  return served.kind === 'bytes' ? served.bytes : undefined;
 }
 
 function nameOf({ module, version }: Artefact): string {

@@ -60,8 +60,24 @@ export class StoredFiles {
    * it has to be proved first. Each caller gets a blob of its own.
    */
   async open(artefact: Artefact): Promise<Served | undefined> {
-    const inMemory = this.#memory.get(artefact.key);
-    if (inMemory !== undefined) return inMemory;
+    return this.#memory.get(artefact.key) ?? (await this.#openStored(artefact));
+  }
+
+  /** Whether the store has it and the metadata knows it, whatever is in memory. */
+  async has(artefact: Artefact): Promise<boolean> {
+    this.#known.delete(artefact.key);
+    const served = await this.#openStored(artefact);
+    if (served?.kind === 'blob') await served.blob[Symbol.asyncDispose]();
+    return served !== undefined;
+  }
+
+  /** Takes note of a file just sealed and recorded; `bytes`, when they are few and were hashed themselves, are served from memory from now on. */
+  adopt(artefact: Artefact, row: Identity, bytes: Buffer | undefined): void {
+    this.#known.set(artefact.key, { sha256: row.sha256, fingerprint: row.fingerprint });
+    if (bytes !== undefined) this.#keep(artefact, bytes, row.sha256);
+  }
+
+  async #openStored(artefact: Artefact): Promise<Served | undefined> {
     const blob = await this.#options.store.open(artefact.key);
     if (blob === undefined) return undefined;
     let handedOver = false;
@@ -80,19 +96,6 @@ export class StoredFiles {
     } finally {
       if (!handedOver) await blob[Symbol.asyncDispose]();
     }
-  }
-
-  /** Whether {@link open} would answer it. */
-  async has(artefact: Artefact): Promise<boolean> {
-    const served = await this.open(artefact);
-    if (served?.kind === 'blob') await served.blob[Symbol.asyncDispose]();
-    return served !== undefined;
-  }
-
-  /** Takes note of a file just sealed and recorded; `bytes`, when they are few and were hashed themselves, are served from memory from now on. */
-  adopt(artefact: Artefact, row: Identity, bytes: Buffer | undefined): void {
-    this.#known.set(artefact.key, { sha256: row.sha256, fingerprint: row.fingerprint });
-    if (bytes !== undefined) this.#keep(artefact, bytes, row.sha256);
   }
 
   /** Looks whether the file on disk is still the one that was proved; hashes it again when it was touched. */

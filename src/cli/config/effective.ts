@@ -20,6 +20,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
       connections: limits.connectionsMax,
       headerSeconds: limits.headerMs / 1_000,
       fetchSlots: limits.fetchSlots,
+      prefetchSlots: limits.prefetchSlots,
       memoryCacheBytes: limits.memoryCacheBytes,
       proofThreads: limits.proofThreads,
       drainSeconds: limits.drainMs / 1_000,

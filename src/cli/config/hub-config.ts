@@ -36,6 +36,8 @@ export interface LimitsConfig {
   readonly headerMs: number;
   /** Requests to upstreams at once, a worker; one upstream may use a quarter. */
   readonly fetchSlots: number;
+  /** Requests to upstreams at once for what nobody asked for yet, a worker; 0 switches looking ahead off. */
+  readonly prefetchSlots: number;
   /** Of small and hot files kept in memory, a worker. */
   readonly memoryCacheBytes: number;
   /** Threads that check module zips, a worker. */

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { keyOf, openBench, type StationBench } from '../../test/support/station-bench.ts';
+import { address, makeModule } from '../../test/support/synthetic-module.ts';
+import { HubError } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
+import { BackgroundScrub, type BackgroundScrubParts } from './background-scrub.ts';
+
+const modules = ['a', 'b', 'c'].map((name) => makeModule(`example.com/${name}`, 'v1.0.0'));
+const [first, second] = modules as [(typeof modules)[number], (typeof modules)[number]];
+
+async function filled(): Promise<StationBench> {
+  const bench = await openBench({ memoryBytesMax: 0 });
+  for (const module of modules) {
+    bench.origin.publish(module);
+    bench.database.record(module);
+    await bench.ask(`${address(module)}zip`);
+  }
+  return bench;
+}
+
+function start(bench: StationBench, changes: Partial<BackgroundScrubParts> = {}): BackgroundScrub {
+  const { store, metadata, events } = bench;
+  return new BackgroundScrub({ store, metadata, events, log: silentLog, everyMs: 0, idleMs: 1, ...changes });
+}
+
+async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const endMs = performance.now() + 10_000; !(await holds()); ) {
+    assert.ok(performance.now() < endMs, 'it never came true');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Rot leaves the inode as it is. */
+function rot(bench: StationBench, key: ReturnType<typeof keyOf>): void {
+  const { store } = bench;
+  const open = store.open.bind(store);
+  const sound = open(key).then((blob) => blob?.fingerprint);
+  store.open = async (asked) => {
+    const blob = await open(asked);
+    if (blob === undefined || asked !== key || blob.fingerprint !== (await sound)) return blob;
+    const read = blob.read.bind(blob);
+    blob.read = async (buffer, length, position) => {
+      const count = await read(buffer, length, position);
+      if (position === 0 && count > 0) buffer[0] = (buffer[0] ?? 0) ^ 1;
+      return count;
+    };
+    return blob;
+  };
+}
+
+test('rot that no inode shows is found, set aside and repaired while there is a source', async () => {
+  await using bench = await filled();
+  rot(bench, keyOf(second, 'zip'));
+  {
+    await using _scrub = start(bench, { filler: bench.station.filler });
+    await eventually(() => bench.origin.asked.get(`${address(second)}zip`) === 2);
+    await eventually(async () => (await bench.metadata.file(keyOf(second, 'zip'))) !== undefined);
+  }
+  assert.deepEqual(
+    bench.store.aside.map(({ key }) => key),
+    [keyOf(second, 'zip')],
+  );
+  assert.ok((await bench.ask(`${address(second)}zip`, { fill: false })).bytes.equals(second.zip));
+});
+
+test('one file that cannot be opened does not keep the others from being looked at', async () => {
+  await using bench = await filled();
+  rot(bench, keyOf(second, 'zip'));
+  const open = bench.store.open.bind(bench.store);
+  bench.store.open = (key) =>
+    key === keyOf(first, 'zip') ? Promise.reject(new HubError('storage-fault', 'permission denied')) : open(key);
+  {
+    await using _scrub = start(bench);
+    await eventually(() => bench.store.aside.length === 1);
+  }
+  assert.equal(await bench.metadata.file(keyOf(second, 'zip')), undefined);
+  assert.ok((await bench.metadata.file(keyOf(first, 'zip'))) !== undefined);
+});
+
+test('it goes on where the last process stopped, and one process of all does it', async () => {
+  await using bench = await filled();
+  await bench.metadata.recordSetting('scrub.position', keyOf(first, 'zip'));
+  const looked: string[] = [];
+  const open = bench.store.open.bind(bench.store);
+  bench.store.open = (key) => {
+    looked.push(key);
+    return open(key);
+  };
+  {
+    await using _scrub = start(bench);
+    await eventually(() => looked.length >= 5);
+  }
+  assert.deepEqual(
+    looked.slice(0, 5),
+    [1, 2, 0, 1, 2].map((at) => keyOf(modules[at] as typeof first, 'zip')),
+  );
+
+  await bench.metadata.releaseLease('scrub');
+  const acquire = bench.metadata.acquireLease.bind(bench.metadata);
+  let tries = 0;
+  bench.metadata.acquireLease = (key) => {
+    tries += 1;
+    return key === 'scrub' ? Promise.resolve({ kind: 'held', ours: false }) : acquire(key);
+  };
+  const before = looked.length;
+  {
+    await using _scrub = start(bench);
+    await eventually(() => tries > 3);
+  }
+  assert.equal(looked.length, before);
+});
+
+test('it stops at once, whatever it waits for', async () => {
+  await using bench = await filled();
+  const scrub = start(bench, { everyMs: 7 * 86_400_000 });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const startMs = performance.now();
+  await scrub[Symbol.asyncDispose]();
+  assert.ok(performance.now() - startMs < 1_000);
+  assert.equal((await bench.metadata.acquireLease('scrub')).kind, 'acquired', 'its lease is free');
+});

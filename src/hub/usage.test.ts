@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FakeClock } from '../../test/support/station-bench.ts';
+import type { BlobKey } from '../base/blob-key.ts';
+import { HubError } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
+import type { Metadata } from '../meta/metadata.ts';
+import { Usage } from './usage.ts';
+
+type Uses = Parameters<Metadata['recordUses']>[0];
+
+function recorder(record: (uses: Uses) => Promise<void>): Metadata {
+  return { recordUses: record } as Partial<Metadata> as Metadata;
+}
+
+const key = (serial: number): BlobKey => `modules/m/@v/v1.0.${serial}.mod` as BlobKey;
+
+test('uses of one file are one row, the last one counts', async () => {
+  const batches: Uses[] = [];
+  const clock = new FakeClock();
+  {
+    await using usage = new Usage({ metadata: recorder(async (uses) => void batches.push(uses)), clock, log: silentLog });
+    usage.count(key(1));
+    clock.pass(5);
+    usage.count(key(1));
+    usage.count(key(2));
+  }
+  assert.deepEqual(batches, [
+    [
+      { key: key(1), count: 2, lastUsedAtMs: clock.wall },
+      { key: key(2), count: 1, lastUsedAtMs: clock.wall },
+    ],
+  ]);
+});
+
+test('a metadata that hangs or fails costs counts, not memory', async () => {
+  let calls = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const hanging = recorder((uses) => {
+    calls += 1;
+    assert.ok(uses.length <= 20_000);
+    return calls === 1 ? promise : Promise.reject(new HubError('storage-full', 'full'));
+  });
+  const usage = new Usage({ metadata: hanging, clock: new FakeClock(), log: silentLog });
+  for (let serial = 0; serial < 100_000; serial += 1) usage.count(key(serial));
+  assert.equal(calls, 1);
+  resolve();
+  await usage[Symbol.asyncDispose]();
+  assert.equal(calls, 2);
+});
