@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runGo } from '../test/support/go-command.ts';
 import type { Contender, RunningServer } from './contenders.ts';
-import { type Lab, removeFolder } from './lab.ts';
+import { type Lab, notesOf, removeFolder } from './lab.ts';
 import { usageOf } from './process-tree.ts';
 import { DATABASE, type Project } from './recording.ts';
 import type { LinkConditions } from './weak-link.ts';
@@ -35,7 +35,8 @@ export async function runClient(lab: Lab, links: readonly LinkConditions[]): Pro
           report.progress(`client: ${test}, round ${round + 1} of ${rounds}: ${contender?.name ?? 'direct'}`);
           await download(lab, { test, link, project, goSum, contender });
         }
-        if (link.bytesPerSecond > 0) report.add({ suite: 'client', test, contender: 'the bytes alone' }, { 'wall, s': project.sizeBytes / link.bytesPerSecond });
+        if (link.bytesPerSecond > 0)
+          report.add({ suite: 'client', test, contender: 'the bytes alone' }, { 'wall, s': project.sizeBytes / link.bytesPerSecond });
       }
     }
   }
@@ -45,7 +46,8 @@ async function download(lab: Lab, run: Run): Promise<void> {
   const { test, link, project, goSum, contender } = run;
   await using stack = new AsyncDisposableStack();
   const origin = stack.use(await lab.origin(link));
-  const server: RunningServer | undefined = contender === undefined ? undefined : stack.use(await lab.start(contender, origin.url, { verify: contender.name === 'goyi' }));
+  const server: RunningServer | undefined =
+    contender === undefined ? undefined : stack.use(await lab.start(contender, origin.url, { verify: contender.name === 'goyi' }));
   const folder = await mkdtemp(join(existsSync(memoryDisk) ? memoryDisk : tmpdir(), 'goyi-bench-'));
   stack.defer(() => removeFolder(folder));
   const work = join(folder, 'work');
@@ -58,20 +60,30 @@ async function download(lab: Lab, run: Run): Promise<void> {
   const result = await runGo(
     work,
     ['mod', 'download'],
-    { GOPROXY: server?.url ?? origin.url, GOMODCACHE: join(folder, 'cache'), GOSUMDB: contender?.relaysDatabase === false ? 'off' : DATABASE },
+    {
+      GOPROXY: server?.url ?? origin.url,
+      GOMODCACHE: join(folder, 'cache'),
+      GOSUMDB: contender?.relaysDatabase === false ? 'off' : DATABASE,
+    },
     downloadMs,
   );
   const seconds = (performance.now() - startedMs) / 1000;
-  const { requests, bytes, cuts, missing } = await origin.counts();
+  const { requests, bytes, cuts, absent, added } = await origin.counts();
   const figures = {
     'wall, s': seconds,
     'upstream MB': bytes / 1e6,
     'upstream requests': requests,
+    'answered with 404': absent,
     ...(server !== undefined && { 'CPU, s': usageOf(server.pid).cpuSeconds - cpuBefore }),
     ...(cuts > 0 && { 'bodies cut': cuts }),
   };
-  const faults = [...(result.code === 0 ? [] : [`go failed: ${result.stderr.slice(-300).replaceAll('\n', ' ')}`]), ...missing.map((path) => `not recorded: ${path}`)];
-  const note = faults.length > 0 ? faults.slice(0, 3).join('; ') : contender?.relaysDatabase === false ? 'look-ups switched off: it cannot relay them' : undefined;
+  const faults = [...(result.code === 0 ? [] : [`go failed: ${result.stderr.slice(-300).replaceAll('\n', ' ')}`]), ...notesOf(added)];
+  const note =
+    faults.length > 0
+      ? faults.slice(0, 3).join('; ')
+      : contender?.relaysDatabase === false
+        ? 'look-ups switched off: it cannot relay them'
+        : undefined;
   lab.options.report.add({ suite: 'client', test, contender: contender?.name ?? 'direct' }, figures, note);
 }
 

@@ -1,6 +1,6 @@
 /** A whole build list through an empty server, as fast as a client can ask, the origin being near: what filling itself costs. */
 import type { Contender } from './contenders.ts';
-import type { Lab } from './lab.ts';
+import { type Lab, notesOf } from './lab.ts';
 import { usageOf } from './process-tree.ts';
 import { replay } from './replay.ts';
 
@@ -12,7 +12,9 @@ export async function runCold(lab: Lab): Promise<void> {
   const filling = contenders.filter(({ fills }) => fills);
   // Athens takes a minute for it: once is enough to see that.
   const runs = filling.flatMap((contender) =>
-    contender.name === 'goyi' ? [{ contender, verify: true }] : [{ contender, verify: false }, ...(contender.name === 'goproxy' && !quick ? [{ contender, verify: true }] : [])],
+    contender.name === 'goyi'
+      ? [{ contender, verify: true }]
+      : [{ contender, verify: false }, ...(contender.name === 'goproxy' && !quick ? [{ contender, verify: true }] : [])],
   );
   for (let round = 0; round < rounds; round += 1) {
     for (const { contender, verify } of lab.rotated(runs, round)) {
@@ -23,7 +25,10 @@ export async function runCold(lab: Lab): Promise<void> {
   }
 }
 
-async function fillOnce(lab: Lab, { contender, verify, name }: { readonly contender: Contender; readonly verify: boolean; readonly name: string }): Promise<void> {
+async function fillOnce(
+  lab: Lab,
+  { contender, verify, name }: { readonly contender: Contender; readonly verify: boolean; readonly name: string },
+): Promise<void> {
   const { recording, report } = lab.options;
   await using origin = await lab.origin();
   await using server = await lab.start(contender, origin.url, { verify });
@@ -31,7 +36,7 @@ async function fillOnce(lab: Lab, { contender, verify, name }: { readonly conten
   const before = usageOf(server.pid);
   const run = await replay(server.url, recording.projects.large.requests, { inFlight, timeoutMs: requestTimeoutMs });
   const after = usageOf(server.pid);
-  const { requests, zips, bytes, missing } = await origin.counts();
+  const { requests, zips, bytes, absent, added } = await origin.counts();
   const figures = {
     'wall, s': run.seconds,
     'CPU, s': after.cpuSeconds - before.cpuSeconds,
@@ -40,8 +45,13 @@ async function fillOnce(lab: Lab, { contender, verify, name }: { readonly conten
     'RSS of all its processes, MiB': after.rssMiB,
     'upstream MB': bytes / 1e6,
     'upstream requests': requests,
+    'answered with 404': absent,
     'upstream zips': zips,
   };
-  const faults = [...run.failures, ...missing.map((path) => `not recorded: ${path}`)];
-  report.add({ suite: 'cold', test: 'closure, 16 in flight, local upstream', contender: name }, figures, faults.length > 0 ? faults.slice(0, 3).join('; ') : undefined);
+  const faults = [...run.failures, ...notesOf(added)];
+  report.add(
+    { suite: 'cold', test: 'closure, 16 in flight, local upstream', contender: name },
+    figures,
+    faults.length > 0 ? faults.slice(0, 3).join('; ') : undefined,
+  );
 }

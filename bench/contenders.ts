@@ -22,7 +22,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   /** Of the process at the top of its family. */
   readonly pid: number;
-  output(): string;
+  /** What it printed, the end of it. */
+  readonly output: () => string;
 }
 
 export interface Contender {
@@ -75,7 +76,7 @@ function goyi({ workers, nodeOptions }: ContenderPaths): Contender {
           ...(nodeOptions !== undefined && { NODE_OPTIONS: nodeOptions }),
         },
       });
-      return { url: hub.url, pid: hub.pid, output: hub.output, [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
+      return { url: hub.url, pid: hub.pid, output: () => hub.output(), [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
     },
   };
 }
@@ -165,7 +166,14 @@ export function startNode(file: string, args: readonly string[]): Promise<Runnin
 }
 
 function goFolders(folder: string): Record<string, string> {
-  return { GOPATH: join(folder, 'gopath'), GOMODCACHE: join(folder, 'modcache'), GOCACHE: join(folder, 'gocache'), GOENV: 'off', GOTOOLCHAIN: 'local', TMPDIR: folder };
+  return {
+    GOPATH: join(folder, 'gopath'),
+    GOMODCACHE: join(folder, 'modcache'),
+    GOCACHE: join(folder, 'gocache'),
+    GOENV: 'off',
+    GOTOOLCHAIN: 'local',
+    TMPDIR: folder,
+  };
 }
 
 const startMs = 30_000;
@@ -189,7 +197,12 @@ async function launch(command: string, args: readonly string[], { env, port }: L
   const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
   const address = async (): Promise<string | undefined> => {
     const url = port === undefined ? /^http:\S+/m.exec(output)?.[0] : `http://127.0.0.1:${port}`;
-    const answers = url !== undefined && (await fetch(url, { signal: AbortSignal.timeout(2000) }).then(() => true, () => false));
+    const answers =
+      url !== undefined &&
+      (await fetch(url, { signal: AbortSignal.timeout(2000) }).then(
+        () => true,
+        () => false,
+      ));
     return answers ? url : undefined;
   };
   for (let url = await address(); ; url = await address()) {

@@ -6,7 +6,11 @@ import type { HotKind } from './recording.ts';
 import { replay } from './replay.ts';
 import { runWrk } from './wrk.ts';
 
-const everything = { kinds: ['info', 'mod', 'zip-small', 'zip-large', 'list', 'latest', 'lookup', 'tile'], connections: [1, 16, 64], seconds: 2 } as const;
+const everything = {
+  kinds: ['info', 'mod', 'zip-small', 'zip-large', 'list', 'latest', 'lookup', 'tile'],
+  connections: [1, 16, 64],
+  seconds: 2,
+} as const;
 const quickly = { kinds: ['info', 'zip-small', 'list', 'lookup'], connections: [64], seconds: 1 } as const;
 
 interface Warm {
@@ -26,7 +30,7 @@ export async function runHot(lab: Lab): Promise<void> {
     report.add({ suite: 'hot', test: 'idle', contender: contender.name }, { 'RSS of all its processes, MiB': usageOf(server.pid).rssMiB });
   }
   for (const kind of kinds) {
-    const able = await warmUp(lab, kind, warm);
+    const able = await warmUp(lab, { kind, warm, seconds });
     for (const count of connections) {
       for (let round = 0; round < rounds; round += 1) {
         for (const { name, server } of lab.rotated(able, round)) {
@@ -38,15 +42,22 @@ export async function runHot(lab: Lab): Promise<void> {
   }
 }
 
-/** Fetches it until every process of a server has it in memory. Answers who has it at all. */
-async function warmUp(lab: Lab, kind: HotKind, warm: readonly Warm[]): Promise<readonly Warm[]> {
+interface WarmUp {
+  readonly kind: HotKind;
+  readonly warm: readonly Warm[];
+  readonly seconds: number;
+}
+
+/** Asks until it is in the memory of all processes of a server and the code that answers is compiled. Answers who has it at all. */
+async function warmUp(lab: Lab, { kind, warm, seconds }: WarmUp): Promise<readonly Warm[]> {
   const { recording, report } = lab.options;
   const path = recording.hot[kind];
   const able: Warm[] = [];
   for (const one of warm) {
+    report.progress(`hot: ${kind}, warming up: ${one.name}`);
     const first = await replay(one.server.url, [path], { inFlight: 1, timeoutMs: 60_000 });
     if (first.failures.length === 0) {
-      await replay(one.server.url, Array<string>(64).fill(path), { inFlight: 16, timeoutMs: 60_000 });
+      await runWrk(`${one.server.url}${path}`, { connections: 16, seconds });
       able.push(one);
     } else report.add({ suite: 'hot', test: kind, contender: one.name }, {}, `left out: ${first.failures[0] ?? ''}`);
   }
@@ -70,7 +81,9 @@ async function measure(lab: Lab, { kind, name, server, url, connections, seconds
   const figures = {
     ...(isLarge ? { 'MB/s': load.megabytesPerSecond } : { 'requests/s': load.requestsPerSecond }),
     'p99, ms': load.p99Ms,
-    ...(isLarge ? { 'CPU ms a request': (1000 * cpuSeconds) / load.requests } : { 'CPU s a 1000 requests': (1000 * cpuSeconds) / load.requests }),
+    ...(isLarge
+      ? { 'CPU ms a request': (1000 * cpuSeconds) / load.requests }
+      : { 'CPU s a 1000 requests': (1000 * cpuSeconds) / load.requests }),
     'peak of a process, MiB': after.peakMiB,
   };
   const note = load.failures > 0 ? `${load.failures} requests failed` : undefined;

@@ -18,7 +18,7 @@ export interface LabOptions {
 export interface RunningOrigin extends AsyncDisposable {
   readonly url: string;
   /** What was asked since the last call. */
-  counts(): Promise<OriginCounts>;
+  readonly counts: () => Promise<OriginCounts>;
 }
 
 /** What all suites work with. Everything it starts gets a folder of its own below one that goes with it. */
@@ -72,6 +72,13 @@ export class Lab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await removeFolder(this.#folder);
   }
+}
+
+/** A note about a run whose origin was not quite the recording. */
+export function notesOf(added: readonly string[]): readonly string[] {
+  return added.length === 0
+    ? []
+    : [`run again: ${added.length} answers came from the real upstream and are recorded now, first ${added[0] ?? ''}`];
 }
 
 export function removeFolder(path: string): Promise<void> {

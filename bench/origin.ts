@@ -6,9 +6,8 @@
  *     GET /-/counts                                              what was asked since the last time, as JSON
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { join, normalize } from 'node:path';
+import { Archive } from './archive.ts';
 import { LINK_CHUNK_BYTES, type LinkConditions, WeakLink } from './weak-link.ts';
 
 export interface OriginSettings {
@@ -22,29 +21,34 @@ export interface OriginCounts {
   /** Of bodies, handed to the connection. */
   readonly bytes: number;
   readonly cuts: number;
-  /** Paths that the recording lacks, the first few. */
-  readonly missing: readonly string[];
+  /** Answers of 404. */
+  readonly absent: number;
+  /** Paths that had to be fetched from the real upstream: the figures of this run are not those of the next. */
+  readonly added: readonly string[];
 }
 
-/** Files read once stay: the whole recording is some 230 MB. */
-const memory = new Map<string, Promise<Buffer | undefined>>();
+/** Connections that asked before. */
 const known = new WeakSet<object>();
 
 class Origin {
   readonly #settings: OriginSettings;
   readonly #link: WeakLink;
-  #counts = { requests: 0, zips: 0, bytes: 0, cuts: 0, missing: [] as string[] };
+  readonly #archive: Archive;
+  /** Files read once stay: all together they are some 400 MB. */
+  readonly #memory = new Map<string, Promise<Buffer | undefined>>();
+  #counts = nothing();
 
   constructor(settings: OriginSettings) {
     this.#settings = settings;
+    this.#archive = new Archive(settings.files);
     this.#link = new WeakLink(settings.link);
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = decodeURIComponent((request.url ?? '/').split('?', 1)[0] ?? '/');
     if (path === '/-/counts') {
-      response.end(JSON.stringify(this.#counts satisfies OriginCounts));
-      this.#counts = { requests: 0, zips: 0, bytes: 0, cuts: 0, missing: [] };
+      response.end(JSON.stringify({ ...this.#counts, added: this.#archive.fetched.splice(0) } satisfies OriginCounts));
+      this.#counts = nothing();
       return;
     }
     this.#counts.requests += 1;
@@ -54,7 +58,7 @@ class Origin {
     await this.#link.request({ isFirst });
     const bytes = await this.#read(path);
     if (bytes === undefined) {
-      if (this.#counts.missing.length < 20) this.#counts.missing.push(path);
+      this.#counts.absent += 1;
       response.writeHead(404, { 'content-type': 'text/plain' }).end('not recorded\n');
     } else await this.#send(request, response, bytes);
   }
@@ -90,13 +94,17 @@ class Origin {
   }
 
   #read(path: string): Promise<Buffer | undefined> {
-    let bytes = memory.get(path);
+    let bytes = this.#memory.get(path);
     if (bytes === undefined) {
-      bytes = normalize(path) === path ? readFile(join(this.#settings.files, path)).catch(() => undefined) : Promise.resolve(undefined);
-      memory.set(path, bytes);
+      bytes = this.#archive.get(path).catch(() => undefined);
+      this.#memory.set(path, bytes);
     }
     return bytes;
   }
+}
+
+function nothing(): Omit<OriginCounts, 'added'> & { requests: number; zips: number; bytes: number; cuts: number; absent: number } {
+  return { requests: 0, zips: 0, bytes: 0, cuts: 0, absent: 0 };
 }
 
 function drained(response: ServerResponse): Promise<void> {

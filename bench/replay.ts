@@ -10,7 +10,11 @@ export interface Replay {
 }
 
 /** Asks for every path once, in order, so many at a time, and reads every body to its end. */
-export async function replay(url: string, paths: readonly string[], { inFlight, timeoutMs }: { readonly inFlight: number; readonly timeoutMs: number }): Promise<Replay> {
+export async function replay(
+  url: string,
+  paths: readonly string[],
+  { inFlight, timeoutMs }: { readonly inFlight: number; readonly timeoutMs: number },
+): Promise<Replay> {
   const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
   const latencies: number[] = [];
   const failures: string[] = [];
@@ -32,7 +36,8 @@ export async function replay(url: string, paths: readonly string[], { inFlight, 
   const seconds = (performance.now() - startedMs) / 1000;
   agent.destroy();
   latencies.sort((a, b) => a - b);
-  const percentile = (percent: number): number => latencies[Math.min(latencies.length - 1, Math.floor((latencies.length * percent) / 100))] ?? 0;
+  const percentile = (percent: number): number =>
+    latencies[Math.min(latencies.length - 1, Math.floor((latencies.length * percent) / 100))] ?? 0;
   return { seconds, p50Ms: percentile(50), p99Ms: percentile(99), bytes, failures };
 }
 

@@ -35,7 +35,7 @@ export class Report {
     if (note !== undefined && !row.notes.includes(note)) row.notes.push(note);
   }
 
-  /** Tables in Markdown, one a suite: each figure's median, and what goyi's is of it, with the smallest and the largest of the rounds. */
+  /** Tables in Markdown, one a suite. A cell is the median of the rounds; behind it, in the rows of others, what goyi's was of it: median (smallest … largest). */
   tables(): string {
     if (this.#isTerminal) process.stderr.write('\r\x1b[K');
     const suites = [...new Set(this.rows.map(({ suite }) => suite))];
@@ -43,17 +43,22 @@ export class Report {
   }
 
   #table(suite: string): string {
-    const lines: string[] = [];
-    for (const row of this.rows.filter((one) => one.suite === suite)) {
-      const ours = this.rows.find((one) => one.suite === suite && one.test === row.test && one.contender === 'goyi');
-      for (const [name, values] of Object.entries(row.figures)) {
-        const ratio = row === ours ? undefined : ratiosOf(ours?.figures[name] ?? [], values);
-        lines.push(`| ${row.test} | ${row.contender} | ${name} | ${range(spreadOf(values))} | ${ratio === undefined ? '' : range(ratio)} |`);
-      }
-      for (const note of row.notes) lines.push(`| ${row.test} | ${row.contender} | note | ${note} | |`);
-    }
-    return ['| test | server | figure | median (min … max) | goyi is … of it |', '| --- | --- | --- | --- | --- |', ...lines].join('\n');
+    const rows = this.rows.filter((row) => row.suite === suite);
+    const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures)))];
+    const lines = rows.map((row) => {
+      const ours = rows.find(({ test, contender }) => test === row.test && contender === 'goyi');
+      const cells = figures.map((figure) => cellOf(row.figures[figure], row === ours ? undefined : ours?.figures[figure]));
+      return [row.test, row.contender, ...cells, row.notes.join('; ')];
+    });
+    const head = ['test', 'server', ...figures, 'notes'];
+    return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   }
+}
+
+function cellOf(values: readonly number[] | undefined, ours: readonly number[] | undefined): string {
+  if (values === undefined) return '';
+  const ratio = ratiosOf(ours ?? [], values);
+  return ratio === undefined ? range(spreadOf(values)) : `${shortly(spreadOf(values).median)} · **${range(ratio)}**`;
 }
 
 function range({ min, median, max }: Spread): string {

@@ -24,7 +24,7 @@ const usage = `npm run bench -- [OPTIONS]
   --rounds N              how often each thing is measured (default 3; with --quick 1 for cold and client)
   --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT for the suite client (default 150:40:0)
   --workers N             of goyi (default 2)
-  --node-options FLAGS    for goyi's processes, such as "--cpu-prof --cpu-prof-dir=DIR"
+  --node-options=FLAGS    for goyi's processes, such as "--cpu-prof --cpu-prof-dir=DIR"
   --recording DIR         where the recorded answers lie or are put (default .tools/bench/recording)
   --json FILE             every figure of every round (default .tools/bench/results.json)`;
 
@@ -72,14 +72,18 @@ async function main(): Promise<number> {
   }
   const machine = describeMachine();
   await mkdir(dirname(flags.json), { recursive: true });
-  await writeFile(flags.json, `${JSON.stringify({ at: new Date().toISOString(), machine, arguments: process.argv.slice(2), rows: report.rows }, undefined, 1)}\n`);
+  await writeFile(
+    flags.json,
+    `${JSON.stringify({ at: new Date().toISOString(), machine, arguments: process.argv.slice(2), rows: report.rows }, undefined, 1)}\n`,
+  );
   process.stdout.write(`${machine}\n\n${report.tables()}\nevery figure of every round: ${flags.json}\n`);
   return 0;
 }
 
 function parseLink(text: string): LinkConditions {
   const [roundTripMs = 0, mbit = 0, cutPercent = 0] = text.split(':').map(Number);
-  if (![roundTripMs, mbit, cutPercent].every((value) => value >= 0)) throw new Error(`a link reads ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT, not ${text}`);
+  if (![roundTripMs, mbit, cutPercent].every((value) => value >= 0))
+    throw new Error(`a link reads ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT, not ${text}`);
   return { roundTripMs, bytesPerSecond: (mbit * 1e6) / 8, cutEvery: cutPercent === 0 ? 0 : Math.round(100 / cutPercent) };
 }
 

@@ -4,7 +4,7 @@ import { type FileHandle, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ask, askUntilFound, assertServes, eventually, stagedFiles } from './support/hub-client.ts';
+import { ask, askUntilFound, assertServes, eventually, leftInStaging } from './support/hub-client.ts';
 import type { HubProcess } from './support/hub-process.ts';
 import { mountSmallDisk, type SmallDisk } from './support/small-disk.ts';
 import { address, type SyntheticModule } from './support/synthetic-module.ts';
@@ -22,7 +22,9 @@ async function onSmallDisk(t: TestContext, options: string, work: (small: Small)
   const dataDir = join(world.folder, 'data');
   await using disk = await mountSmallDisk(dataDir, options, (reason) => t.diagnostic(reason));
   if (disk === undefined) {
-    t.diagnostic('tested by a limit on file sizes only: this needs Linux and the right to mount in a namespace of its own (unshare --mount)');
+    t.diagnostic(
+      'tested by a limit on file sizes only: this needs Linux and the right to mount in a namespace of its own (unshare --mount)',
+    );
     return;
   }
   await work({ world, disk, dataDir });
@@ -60,7 +62,10 @@ async function assertFull(hub: HubProcess, stored: SyntheticModule, missing: Syn
   assertServes(await ask(hub, `${address(stored)}zip`), stored.zip, 'what is stored');
   assertServes(await ask(hub, `${address(stored)}mod`), stored.goMod);
   assert.equal((await ask(hub, `${address(stored).replace(/v1\.0\.0\.$/, 'list')}`)).status, 200);
-  const ready = await eventually(() => ask(hub, '-/readyz'), ({ body }) => body.includes('cannot be written'));
+  const ready = await eventually(
+    () => ask(hub, '-/readyz'),
+    ({ body }) => body.includes('cannot be written'),
+  );
   assert.equal(ready.status, 200, 'full is degraded, not down');
   assert.match(ready.body.toString(), /the store cannot be written, so only what is stored is served/);
 }
@@ -68,9 +73,13 @@ async function assertFull(hub: HubProcess, stored: SyntheticModule, missing: Syn
 async function assertRecovered(hub: HubProcess, missing: SyntheticModule): Promise<void> {
   await askUntilFound(hub, `${address(missing)}zip`, 10_000);
   assertServes(await ask(hub, `${address(missing)}mod`), missing.goMod);
-  const ready = await eventually(() => ask(hub, '-/readyz'), ({ body }) => !body.includes('cannot be written'), 10_000);
+  const ready = await eventually(
+    () => ask(hub, '-/readyz'),
+    ({ body }) => !body.includes('cannot be written'),
+    10_000,
+  );
   assert.doesNotMatch(ready.body.toString(), /cannot be written/);
-  assert.deepEqual(await stagedFiles(hub.dataDir), []);
+  assert.deepEqual(await leftInStaging(hub.dataDir), []);
   assert.doesNotMatch(hub.output(), /met a bug|ended unasked/);
 }
 
@@ -85,7 +94,7 @@ test('no space left, and none after a restart either', { timeout: 120_000 }, (t)
       for (const file of ['info', 'mod', 'zip']) await askUntilFound(hub, address(stored) + file);
       await fillUp(disk);
       await assertFull(view(), stored, missing);
-      assert.deepEqual(await stagedFiles(disk.path), [], 'nothing half-written is left');
+      assert.deepEqual(await leftInStaging(disk.path), [], 'nothing half-written is left');
       await hub.kill();
       hub = await world.hub({ dataDir, wrap: disk.wrap });
       await fillUp(disk);
@@ -96,7 +105,8 @@ test('no space left, and none after a restart either', { timeout: 120_000 }, (t)
     } finally {
       await hub.stop();
     }
-  }));
+  }),
+);
 
 test('no inodes left', { timeout: 120_000 }, (t) =>
   onSmallDisk(t, 'size=64m,nr_inodes=200', async ({ world, disk, dataDir }) => {
@@ -118,7 +128,8 @@ test('no inodes left', { timeout: 120_000 }, (t) =>
     await assertFull(view, stored, missing);
     for (const name of names) await rm(name);
     await assertRecovered(view, missing);
-  }));
+  }),
+);
 
 test('a store that became read-only', { timeout: 120_000 }, (t) =>
   onSmallDisk(t, 'size=32m', async ({ world, disk, dataDir }) => {
@@ -126,7 +137,9 @@ test('a store that became read-only', { timeout: 120_000 }, (t) =>
     const missing = world.publish('missing.example/m', 'v1.0.0', { fillBytes: 400_000 });
     await using hub = await world.hub({ dataDir, wrap: disk.wrap });
     for (const file of ['info', 'mod', 'zip']) await askUntilFound(hub, address(stored) + file);
-    const parts = (await readdir(disk.path, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => join(dataDir, name));
+    const parts = (await readdir(disk.path, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(dataDir, name));
     for (const part of parts) {
       await disk.run('mount', '--bind', part, part);
       await disk.run('mount', '-o', 'remount,bind,ro', part);
@@ -136,14 +149,20 @@ test('a store that became read-only', { timeout: 120_000 }, (t) =>
     assert.match(answer.headers.get('goyi-error') ?? '', /^storage-(fault|full)$/);
     assert.match(answer.firstLine, /read-only|EROFS|write|stag/i);
     assertServes(await ask(hub, `${address(stored)}zip`), stored.zip);
-    const ready = await eventually(() => ask(hub, '-/readyz'), ({ body }) => body.includes('cannot be written'));
+    const ready = await eventually(
+      () => ask(hub, '-/readyz'),
+      ({ body }) => body.includes('cannot be written'),
+    );
     assert.equal(ready.status, 200);
     assert.match(ready.body.toString(), /cannot be written/);
     for (const part of parts) await disk.run('umount', part);
     await assertRecovered({ ...hub, dataDir: disk.path }, missing);
-  }));
+  }),
+);
 
-test('a limit on file sizes: what is too large is refused and leaves nothing, the rest goes on', { skip: process.platform === 'win32' ? 'there is no such limit here' : false }, async () => {
+test('a limit on file sizes: what is too large is refused and leaves nothing, the rest goes on', {
+  skip: process.platform === 'win32' ? 'there is no such limit here' : false,
+}, async () => {
   await using world = await startWorld();
   const small = world.publish('small.example/m', 'v1.0.0');
   const large = world.publish('large.example/m', 'v1.0.0', { fillBytes: 30_000_000 });
@@ -153,7 +172,7 @@ test('a limit on file sizes: what is too large is refused and leaves nothing, th
   const answer = await ask(hub, `${address(large)}zip`);
   assert.ok(answer.status === 507 || answer.status === 503, `${answer.status} ${answer.firstLine}`);
   assert.match(answer.headers.get('goyi-error') ?? '', /^storage-/);
-  assert.deepEqual(await stagedFiles(hub.dataDir), []);
+  assert.deepEqual(await leftInStaging(hub.dataDir), []);
   assertServes(await ask(hub, `${address(large)}mod`), large.goMod);
   assertServes(await ask(hub, `${address(small)}zip`), small.zip);
 });

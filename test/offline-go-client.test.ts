@@ -17,7 +17,10 @@ let modules: SyntheticModule[];
 before(async () => {
   world = await startWorld();
   const leaf = world.publish('leaf.example/Capital/Leaf', 'v0.2.0', { files: { 'leaf.go': 'package leaf\n\nconst Name = "leaf"\n' } });
-  const old = world.publish('old.example/lib', 'v3.1.0+incompatible', { goMod: 'module old.example/lib\n', files: { 'lib.go': 'package lib\n' } });
+  const old = world.publish('old.example/lib', 'v3.1.0+incompatible', {
+    goMod: 'module old.example/lib\n',
+    files: { 'lib.go': 'package lib\n' },
+  });
   const major = world.publish('major.example/kit/v2', 'v2.0.1-RC.1', { files: { 'kit.go': 'package kit\n' } });
   const root = world.publish('root.example/tree', 'v1.4.0', {
     requires: { [leaf.path]: leaf.version },
@@ -46,7 +49,9 @@ async function goAnew(args: readonly string[], proxy: string = hub.url): Promise
 }
 
 test('go get finds, downloads and verifies everything through the hub alone', async () => {
-  const wanted = modules.filter(({ path }) => !path.startsWith('leaf')).map(({ path, version }) => `${path === 'root.example/tree' ? `${path}/deep/er` : path}@${version}`);
+  const wanted = modules
+    .filter(({ path }) => !path.startsWith('leaf'))
+    .map(({ path, version }) => `${path === 'root.example/tree' ? `${path}/deep/er` : path}@${version}`);
   const result = await goAnew(['get', ...wanted]);
   assert.equal(result.code, 0, result.stderr);
   const all = await goAnew(['mod', 'download', 'all']);
@@ -62,7 +67,12 @@ test('go get finds, downloads and verifies everything through the hub alone', as
 
 test('with upstream and database gone the same commands succeed from an empty cache', async () => {
   await world.disconnect();
-  for (const args of [['mod', 'download', 'all'], ['build', './...'], ['list', '-m', '-versions', 'root.example/tree'], ['mod', 'verify']]) {
+  for (const args of [
+    ['mod', 'download', 'all'],
+    ['build', './...'],
+    ['list', '-m', '-versions', 'root.example/tree'],
+    ['mod', 'verify'],
+  ]) {
     const result = await goAnew(args);
     assert.equal(result.code, 0, `go ${args.join(' ')}: ${result.stderr}`);
   }
@@ -107,7 +117,11 @@ test('a go command shows the reason of a refusal first', async () => {
   world.databaseServer.lie = undefined;
   const moved = world.publish('moved.example/m', 'v1.0.0');
   serveModule(world.upstream, makeModule(moved.path, moved.version, { files: { 'm.go': 'package evil\n' } }));
-  await eventually(() => ask(hub, `${address(moved)}info`), ({ status }) => status === 200, 20_000);
+  await eventually(
+    () => ask(hub, `${address(moved)}info`),
+    ({ status }) => status === 200,
+    20_000,
+  );
   const result = await goAnew(['mod', 'download', `${moved.path}@${moved.version}`]);
   assert.notEqual(result.code, 0);
   assert.match(result.stderr, /502 Bad Gateway\s+server response:\s+moved\.example\/m@v1\.0\.0 does not match the checksum database/);

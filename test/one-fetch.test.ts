@@ -26,7 +26,10 @@ test('the first of many clients leaves: nobody notices, and still one request', 
   world.upstream.on(`${address(module)}zip`, { drip: { sizeBytes: 30_000, everyMs: 40 } });
   const leave = new AbortController();
   const first = ask(hub, `${address(module)}zip`, { signal: leave.signal });
-  await eventually(() => world.upstream.count(`${address(module)}zip`), (count) => count === 1);
+  await eventually(
+    () => world.upstream.count(`${address(module)}zip`),
+    (count) => count === 1,
+  );
   const others = Promise.all(Array.from({ length: 30 }, () => ask(hub, `${address(module)}zip`)));
   leave.abort();
   await assert.rejects(first);
@@ -41,11 +44,20 @@ test('all clients leave: the fetch goes on and is there for the next', async () 
   world.upstream.on(`${address(module)}zip`, { drip: { sizeBytes: 60_000, everyMs: 40 } });
   const leave = new AbortController();
   const only = ask(hub, `${address(module)}zip`, { signal: leave.signal });
-  await eventually(() => world.upstream.count(`${address(module)}zip`), (count) => count === 1);
+  await eventually(
+    () => world.upstream.count(`${address(module)}zip`),
+    (count) => count === 1,
+  );
   leave.abort();
   await assert.rejects(only);
-  const stored = await eventually(() => storedFiles(hub.dataDir), (files) => files.some((file) => file.endsWith('.zip')));
-  assert.ok(stored.some((file) => file.endsWith('.zip')), 'the fetch outlived its client');
+  const stored = await eventually(
+    () => storedFiles(hub.dataDir),
+    (files) => files.some((file) => file.endsWith('.zip')),
+  );
+  assert.ok(
+    stored.some((file) => file.endsWith('.zip')),
+    'the fetch outlived its client',
+  );
   assertServes(await ask(hub, `${address(module)}zip`), module.zip);
   assert.equal(world.upstream.count(`${address(module)}zip`), 1);
 });

@@ -29,10 +29,13 @@ test('a second hub on the same data folder is refused with a sentence and its ex
 test('two hubs that start at the same moment: one of them serves', async () => {
   await using world = await startWorld();
   const started = await Promise.allSettled([world.hub(), world.hub(), world.hub()]);
-  const hubs = started.filter((outcome): outcome is PromiseFulfilledResult<HubProcess> => outcome.status === 'fulfilled').map(({ value }) => value);
+  const hubs = started
+    .filter((outcome): outcome is PromiseFulfilledResult<HubProcess> => outcome.status === 'fulfilled')
+    .map(({ value }) => value);
   try {
     assert.equal(hubs.length, 1);
-    for (const outcome of started) if (outcome.status === 'rejected') assert.match(String(outcome.reason), /ended with 8[\s\S]*another hub/);
+    for (const outcome of started)
+      if (outcome.status === 'rejected') assert.match(String(outcome.reason), /ended with 8[\s\S]*another hub/);
   } finally {
     for (const hub of hubs) await hub.stop();
   }
@@ -44,7 +47,17 @@ test('a taken port is refused with a sentence and its exit code', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   try {
-    const taken = await runGoyi(['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', join(folder.path, 'data'), '--upstreams', 'off', '--workers', '2']);
+    const taken = await runGoyi([
+      'serve',
+      '--listen',
+      `127.0.0.1:${port}`,
+      '--data-dir',
+      join(folder.path, 'data'),
+      '--upstreams',
+      'off',
+      '--workers',
+      '2',
+    ]);
     assert.equal(taken.code, 8, taken.output);
     assert.match(taken.output, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: another program listens there`));
     assert.doesNotMatch(taken.output, /\n\s+at /);
@@ -53,8 +66,17 @@ test('a taken port is refused with a sentence and its exit code', async () => {
   }
 });
 
-const refusedStarts: readonly { readonly name: string; readonly args: readonly string[]; readonly env?: Record<string, string>; readonly says: RegExp }[] = [
-  { name: 'other machines could reach it and nobody said that they may', args: ['--listen', '0.0.0.0:0'], says: /access: \{anonymous: \[read\]\}/ },
+const refusedStarts: readonly {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly env?: Record<string, string>;
+  readonly says: RegExp;
+}[] = [
+  {
+    name: 'other machines could reach it and nobody said that they may',
+    args: ['--listen', '0.0.0.0:0'],
+    says: /access: \{anonymous: \[read\]\}/,
+  },
   { name: 'the same on all addresses', args: ['--listen', ':0'], says: /access: \{anonymous: \[read\]\}/ },
   { name: 'an unknown variable', args: [], env: { GOYI_UPSTREAM: 'x' }, says: /GOYI_UPSTREAM\b/ },
   { name: 'a list with a bar', args: ['--upstreams', 'https://a.example|https://b.example'], says: /\|/ },
@@ -114,7 +136,10 @@ test('SIGTERM with a reader that never reads and a fill that hangs: it ends all 
   world.upstream.on(`${address(stuck)}zip`, { hang: true });
   const unread = await fetch(`${hub.url}/${address(module)}zip`);
   const waiting = fetch(`${hub.url}/${address(stuck)}zip`).catch(() => undefined);
-  await eventually(() => world.upstream.count(`${address(stuck)}zip`), (count) => count === 1);
+  await eventually(
+    () => world.upstream.count(`${address(stuck)}zip`),
+    (count) => count === 1,
+  );
   const startedMs = performance.now();
   hub.signal('SIGTERM');
   assert.equal(await hub.exited, 0);
@@ -139,7 +164,8 @@ test('SIGHUP and a changed file: a rule appears, what cannot change is named, a 
   await using hub = await world.hub({ port, workers: 2, args: ['--config', config] });
   assertServes(await ask(hub, `${address(module)}zip`), module.zip);
 
-  const rules = (reason: string): string => `${listSeconds}policy:\n  rules:\n    - {match: "ruled.example/*", action: deny, reason: "${reason}"}\n`;
+  const rules = (reason: string): string =>
+    `${listSeconds}policy:\n  rules:\n    - {match: "ruled.example/*", action: deny, reason: "${reason}"}\n`;
   const isDenied = ({ status }: { status: number }): boolean => status === 403;
   await write(rules('withdrawn by its author; use good.example/thing'));
   const denied = await eventually(() => ask(hub, `${address(module)}zip`), isDenied, 10_000);
@@ -155,19 +181,38 @@ test('SIGHUP and a changed file: a rule appears, what cannot change is named, a 
   assert.notEqual(got.code, 0);
   const line = got.stderr.split('\n').find((candidate) => candidate.includes('withdrawn'));
   assert.ok(line !== undefined && got.stderr.includes('403 Forbidden'), got.stderr);
-  assert.match(got.stderr, /server response:\s+ruled\.example\/m@?\S* is blocked by policy: withdrawn/, 'the reason is the first line of the answer');
+  assert.match(
+    got.stderr,
+    /server response:\s+ruled\.example\/m@?\S* is blocked by policy: withdrawn/,
+    'the reason is the first line of the answer',
+  );
 
   const before = hub.output().length;
   await write('policy: {rules: [{match: "ruled.example/*"}]}\nnonsense: 1\n');
-  await eventually(() => hub.output().slice(before), (output) => output.includes('is not used'), 10_000);
+  await eventually(
+    () => hub.output().slice(before),
+    (output) => output.includes('is not used'),
+    10_000,
+  );
   assert.match(hub.output().slice(before), /faults.*nonsense/);
   assert.equal((await ask(hub, `${address(module)}zip`)).status, 403, 'a faulty file changes nothing');
 
   await write(`${listSeconds}dataDir: /elsewhere\nlisten: 127.0.0.1:1\n`);
   hub.signal('SIGHUP');
-  await eventually(() => ask(hub, `${address(module)}zip`), ({ status }) => status === 200, 10_000);
+  await eventually(
+    () => ask(hub, `${address(module)}zip`),
+    ({ status }) => status === 200,
+    10_000,
+  );
   assertServes(await ask(hub, `${address(module)}zip`), module.zip, 'the rule is gone');
-  assert.equal(await eventually(async () => (await childrenOf(hub.pid)).length, (count) => count === 2), 2, 'the former workers ended');
+  assert.equal(
+    await eventually(
+      async () => (await childrenOf(hub.pid)).length,
+      (count) => count === 2,
+    ),
+    2,
+    'the former workers ended',
+  );
 });
 
 test('a changed listen address is named as what needs a restart', async () => {
@@ -176,10 +221,18 @@ test('a changed listen address is named as what needs a restart', async () => {
   const port = await freePort();
   // Without flags, so that the file decides.
   await writeFile(config, `listen: 127.0.0.1:${port}\n`);
-  await using hub = await world.hub({ bare: true, args: ['--config', config], env: { GOYI_DATA_DIR: join(world.folder, 'data'), GOYI_UPSTREAMS: world.upstream.url, GOYI_WORKERS: '1' } });
+  await using hub = await world.hub({
+    bare: true,
+    args: ['--config', config],
+    env: { GOYI_DATA_DIR: join(world.folder, 'data'), GOYI_UPSTREAMS: world.upstream.url, GOYI_WORKERS: '1' },
+  });
   await writeFile(config, 'listen: 127.0.0.1:1\nworkers: 1\n');
   hub.signal('SIGHUP');
-  await eventually(() => hub.output(), (output) => output.includes('was reloaded'), 10_000);
+  await eventually(
+    () => hub.output(),
+    (output) => output.includes('was reloaded'),
+    10_000,
+  );
   assert.match(hub.output(), /"key":"listen","msg":"a changed key takes effect only at the next start"/);
   assert.equal((await ask(hub, '-/healthz')).status, 200);
 });
@@ -208,7 +261,11 @@ test('downloads go on while the configuration is reloaded', async () => {
     for (; reloads < 2; reloads += 1) {
       const before = hub.output().length;
       hub.signal('SIGHUP');
-      await eventually(() => hub.output().slice(before), (output) => output.includes('was reloaded'), 10_000);
+      await eventually(
+        () => hub.output().slice(before),
+        (output) => output.includes('was reloaded'),
+        10_000,
+      );
     }
   } finally {
     stop = true;

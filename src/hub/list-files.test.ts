@@ -102,6 +102,30 @@ test('two processes that store versions of one module end with all of them in th
   assert.equal(await onDisk(it.store), Array.from({ length: 40 }, (_, patch) => `v1.0.${patch}\n`).join(''));
 });
 
+test('a process that comes last with an older list looks again', async () => {
+  await using it = await bench();
+  const replace = it.store.replace.bind(it.store);
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+  it.store.replace = async (key, bytes) => {
+    it.store.replace = replace;
+    arrive();
+    await held;
+    await replace(key, bytes);
+  };
+  await using left = it.make();
+  await using right = it.make();
+  await it.metadata.recordFile(rowOf(1));
+  left.refresh(module);
+  await arrived;
+  await it.metadata.recordFile(rowOf(2));
+  right.refresh(module);
+  await right.settled();
+  release();
+  await left.settled();
+  assert.equal(await onDisk(it.store), 'v1.0.1\nv1.0.2\n');
+});
+
 test('a full disk is said and forgotten; the next version brings the list up to date', async () => {
   let full = true;
   await using it = await bench({

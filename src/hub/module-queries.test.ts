@@ -26,6 +26,15 @@ test('a list is sorted, without pseudo-versions and without what is no version o
   assert.deepEqual([answer.immutable, answer.ageSeconds, answer.contentType], [false, 0, 'text/plain; charset=utf-8']);
 });
 
+test('a list that grew upstream is sent as it is now', async () => {
+  await using bench = await openBench();
+  for (const body of ['v1.0.0\n', 'v1.0.0\nv1.1.0\n']) {
+    bench.origin.first.set(list, body);
+    bench.clock.pass(86_400_000);
+    assert.equal((await bench.ask(list)).bytes.toString(), body);
+  }
+});
+
 test('the same text lists other versions of another major', async () => {
   await using bench = await openBench();
   for (const module of [path, `${path}/v2`]) bench.origin.first.set(`${module}/@v/list`, 'v1.0.0\nv2.0.0\n');

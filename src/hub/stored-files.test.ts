@@ -72,6 +72,30 @@ for (const { name, of } of damages) {
   });
 }
 
+test('a small file that reads otherwise than it was sealed is not served, although nobody seems to have touched it', async () => {
+  await using bench = await filled();
+  const key = keyOf(module, 'mod');
+  const open = bench.store.open.bind(bench.store);
+  let rotten = true;
+  bench.store.open = async (asked) => {
+    const blob = await open(asked);
+    if (blob === undefined || asked !== key || !rotten) return blob;
+    blob.read = async (buffer, _length, position) => {
+      buffer.set(Buffer.alloc(buffer.length, 'x'));
+      return position === 0 ? buffer.length : 0;
+    };
+    return blob;
+  };
+  bench.origin.goDown();
+  await using fresh = await again(bench);
+  await assert.rejects(fresh.ask(pathOf('mod'), { fill: false }), { code: 'not-cached' });
+  rotten = false;
+  assert.deepEqual(
+    bench.store.aside.map((item) => item.key),
+    [key],
+  );
+});
+
 test('a file that was only touched is hashed once for all who ask, and served', async () => {
   await using bench = await filled();
   for (const file of files) bench.store.tamper(keyOf(module, file), truth[file]);

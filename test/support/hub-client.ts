@@ -16,7 +16,12 @@ export interface HubAnswer {
 export async function ask(hub: { readonly url: string }, path: string, init: RequestInit = {}): Promise<HubAnswer> {
   const response = await fetch(`${hub.url}/${path}`, { signal: AbortSignal.timeout(30_000), redirect: 'manual', ...init });
   const body = Buffer.from(await response.arrayBuffer());
-  return { status: response.status, headers: response.headers, body, firstLine: body.subarray(0, 2000).toString('utf8').split('\n', 1)[0] ?? '' };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body,
+    firstLine: body.subarray(0, 2000).toString('utf8').split('\n', 1)[0] ?? '',
+  };
 }
 
 /** Fails with what was said when the answer is not 200 with just these bytes. */
@@ -27,7 +32,11 @@ export function assertServes(answer: HubAnswer, wanted: Buffer | string, what = 
 
 /** Asks until it is answered 200, at most for `withinMs`; fails with the last answer. */
 export async function askUntilFound(hub: { readonly url: string }, path: string, withinMs = 6_000): Promise<HubAnswer> {
-  const answer = await eventually(() => ask(hub, path), ({ status }) => status === 200, withinMs);
+  const answer = await eventually(
+    () => ask(hub, path),
+    ({ status }) => status === 200,
+    withinMs,
+  );
   assert.equal(answer.status, 200, `${path}: ${answer.firstLine}`);
   return answer;
 }
@@ -51,7 +60,10 @@ export async function rawExchange(hub: { readonly url: string }, head: string | 
   const socket = connect({ host: hostname, port: Number(port) });
   const chunks: Buffer[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => reject(new Error(`the hub neither closed nor finished in 10 s: ${Buffer.concat(chunks).toString()}`)), 10_000);
+  const timer = setTimeout(
+    () => reject(new Error(`the hub neither closed nor finished in 10 s: ${Buffer.concat(chunks).toString()}`)),
+    10_000,
+  );
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('error', () => resolve());
   socket.on('close', () => resolve());
@@ -68,7 +80,10 @@ export async function rawExchange(hub: { readonly url: string }, head: string | 
 /** The value of a metric whose line begins with `name`, all label sets added up; 0 when there is none. */
 export async function metric(hub: { readonly url: string }, name: string): Promise<number> {
   const { body } = await ask(hub, '-/metrics');
-  const lines = body.toString('utf8').split('\n').filter((line) => line.startsWith(name));
+  const lines = body
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line.startsWith(name));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
@@ -81,6 +96,15 @@ export async function storedFiles(dataDir: string): Promise<string[]> {
 /** What lies in staging, without the folder of what was set aside. */
 export async function stagedFiles(dataDir: string): Promise<string[]> {
   return (await filesBelow(join(dataDir, 'staging'))).filter((file) => !file.startsWith('aside'));
+}
+
+/** What stays in staging: lists, probes and what is fetched ahead pass through it for moments. */
+export function leftInStaging(dataDir: string): Promise<string[]> {
+  return eventually(
+    () => stagedFiles(dataDir),
+    (files) => files.length === 0,
+    4_000,
+  );
 }
 
 async function filesBelow(folder: string): Promise<string[]> {

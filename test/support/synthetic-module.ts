@@ -56,7 +56,12 @@ export function makeModule(path: string, version: string, recipe: ModuleRecipe =
 /** The h1 of the entries as it comes out when nobody looks at their names: what a database would record that was fooled. */
 export function carelessHash(entries: readonly EntryRecipe[]): string {
   const lines = entries
-    .map((entry) => ({ name: String(entry.name), sha256: createHash('sha256').update(entry.content ?? '').digest('hex') }))
+    .map((entry) => ({
+      name: String(entry.name),
+      sha256: createHash('sha256')
+        .update(entry.content ?? '')
+        .digest('hex'),
+    }))
     .toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
     .map(({ name, sha256 }) => `${sha256}  ${name}\n`);
   return `h1:${createHash('sha256').update(lines.join('')).digest('base64')}`;
