@@ -1,11 +1,15 @@
 /**
  * Fetches what a go command will ask for next, while the link is idle.
  *
- * The go command reads a module graph two or so files at a time: on a link of 150 ms every go.mod costs it a round trip or more, and its zips begin only
- * when the last go.mod is there. Its order is what can be guessed from (cmd/go/internal/modload, readModGraph): first the go.mod of every module that
- * the main module lists, and these are the versions it will build with; then, below those whose go line is older than 1.17, everything that they require.
- * So of each module the highest version whose go.mod or `.info` a client asked for is likely to be wanted whole, and what a served go.mod requires is
- * likely to be read next.
+ * The go command reads as many files at a time as the machine has cores: on a link of 150 ms a module graph of some hundred go.mod files takes a minute,
+ * then each `.info` costs a round trip more, and its zips begin only when all of them are there. Its order is what can be guessed from
+ * (cmd/go/internal/modload, readModGraph): first the go.mod of every module that the main module lists, and these are the versions it will build with;
+ * then, below those whose go line is older than 1.17, everything that they require. So
+ * - what an unpruned go.mod requires will be read: its go.mod files are fetched, and what those require;
+ * - a go.mod that a client asked for, and that nothing read so far requires, is one of the main module's own: its `.info` and its zip are fetched,
+ *   of the highest version of each module only;
+ * - a go.mod asked for after a silence may be the main module itself (`go install M@V`): then its requirements come next.
+ * What a pruned go.mod requires says little: the main module lists higher versions of most (5 % of such guesses were right for Prometheus).
  *
  * Everything here has the lowest priority, is bounded, and may fail in silence: whoever asks for the thing itself hears why.
  */
@@ -21,14 +25,17 @@ import type { Artefact } from './stored-files.ts';
 /** A client that lists versions compares them: what it reads of that module in the next moments it does not build with. */
 const comparingMs = 10_000;
 
-/** Of go.mod files and of zips that wait; the oldest go first, as nobody asked for them so far. */
-const queueMax = { mod: 4_000, zip: 2_000 };
+/** Of small files and of zips that wait; the oldest go first, as nobody asked for them so far. */
+const queueMax = { small: 4_000, zip: 2_000 };
 
 /** Longer go.mod files are not read here. */
 const goModBytesMax = 512 * 1024;
 
 /** Files fetched ahead whose use is watched for. */
 const unusedMax = 20_000;
+
+/** A go.mod asked for after so long a silence may begin a graph. */
+const silenceMs = 3_000;
 
 /** When no client was served for so long, those that the queues were made for are gone. */
 const goneMs = 60_000;
@@ -46,13 +53,17 @@ export interface LookAheadParts {
   readonly slots: number;
 }
 
+type Queue = 'small' | 'zip';
+
 export class LookAhead implements AsyncDisposable {
   readonly #parts: LookAheadParts;
   readonly #stop = new AbortController();
-  readonly #queues: Record<'mod' | 'zip', Map<BlobKey, Artefact>> = { mod: new Map(), zip: new Map() };
-  readonly #running: Record<'mod' | 'zip', Set<Promise<void>>> = { mod: new Set(), zip: new Set() };
+  readonly #queues: Record<Queue, Map<BlobKey, Artefact>> = { small: new Map(), zip: new Map() };
+  readonly #running: Record<Queue, Set<Promise<void>>> = { small: new Set(), zip: new Set() };
   /** The version of each module whose zip was chosen, so that an older one read later is not fetched too. */
   readonly #chosen = new LRUCache<ModulePath, Version>({ max: 20_000, ttl: 15 * 60_000 });
+  /** go.mod files that an unpruned one requires: the go command reads them for the graph, whether or not it builds with them. */
+  readonly #required = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
   readonly #comparing = new LRUCache<ModulePath, number>({ max: 5_000 });
   /** What was queued a while ago, whatever became of it. */
   readonly #tried = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
@@ -72,7 +83,7 @@ export class LookAhead implements AsyncDisposable {
   }
 
   get waiting(): number {
-    return this.#queues.mod.size + this.#queues.zip.size;
+    return this.#queues.small.size + this.#queues.zip.size;
   }
 
   /** A client asked which versions there are. */
@@ -83,57 +94,63 @@ export class LookAhead implements AsyncDisposable {
   /** A client was given a file. `first` when it had to be fetched for it; a file that we fetched ahead counts as such once. */
   served(artefact: Artefact, first: boolean, bytes: Buffer | undefined): void {
     if (this.#parts.slots === 0) return;
-    this.#lastServedMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#parts.clock.monotonicMs();
+    const silent = nowMs - this.#lastServedMs > silenceMs;
+    this.#lastServedMs = nowMs;
     const ahead = this.#unused.delete(artefact.key);
     if (ahead) this.#usedCount += 1;
     if (!(first || ahead) || artefact.kind === 'zip') return;
-    this.#wantZip(artefact);
-    if (artefact.kind === 'mod' && bytes !== undefined) this.#wantRequired(bytes, 'asked');
+    if (artefact.kind === 'info' || !this.#required.has(artefact.key)) this.#wantWhole(artefact);
+    if (artefact.kind === 'mod' && bytes !== undefined) this.#wantRequired(bytes, { evenPruned: silent });
     this.#run();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the hub is stopping'));
     for (const queue of Object.values(this.#queues)) queue.clear();
-    await Promise.allSettled([...this.#running.mod, ...this.#running.zip]);
+    await Promise.allSettled([...this.#running.small, ...this.#running.zip]);
   }
 
-  #wantZip({ module, version }: Artefact): void {
+  #wantWhole({ module, version, kind }: Artefact): void {
     const comparedMs = this.#comparing.get(module);
     if (comparedMs !== undefined && this.#parts.clock.monotonicMs() - comparedMs < comparingMs) return;
     const chosen = this.#chosen.get(module);
     if (chosen !== undefined && compareVersions(version, chosen) <= 0) return;
     this.#chosen.set(module, version);
     if (chosen !== undefined) this.#queues.zip.delete(artefactOf('zip', module, chosen).key);
+    if (kind === 'mod') this.#enqueue('small', artefactOf('info', module, version));
     this.#enqueue('zip', artefactOf('zip', module, version));
   }
 
-  /** Below a go.mod that a client asked for, one step; below one fetched ahead only when its go line says that the go command will read on. */
-  #wantRequired(bytes: Buffer, why: 'asked' | 'ahead'): void {
+  #wantRequired(bytes: Buffer, { evenPruned }: { evenPruned: boolean }): void {
     if (bytes.length > goModBytesMax) return;
     const goMod = parseGoMod(bytes.toString('utf8'));
-    if (!goMod.ok || (why === 'ahead' && isPruned(goMod.value.go))) return;
-    for (const { path, version } of goMod.value.require) this.#enqueue('mod', artefactOf('mod', path, version));
+    if (!goMod.ok || (isPruned(goMod.value.go) && !evenPruned)) return;
+    for (const { path, version } of goMod.value.require) {
+      const artefact = artefactOf('mod', path, version);
+      if (!isPruned(goMod.value.go)) this.#required.set(artefact.key, true);
+      this.#enqueue('small', artefact);
+    }
   }
 
-  #enqueue(kind: 'mod' | 'zip', artefact: Artefact): void {
+  #enqueue(name: Queue, artefact: Artefact): void {
     if (this.#tried.has(artefact.key) || !this.#parts.admits(artefact.module, artefact.version)) return;
     this.#tried.set(artefact.key, true);
-    const queue = this.#queues[kind];
+    const queue = this.#queues[name];
     const [oldest] = queue.keys();
-    if (queue.size >= queueMax[kind] && oldest !== undefined) queue.delete(oldest);
+    if (queue.size >= queueMax[name] && oldest !== undefined) queue.delete(oldest);
     queue.set(artefact.key, artefact);
   }
 
   #run(): void {
-    this.#runKind('mod', this.#parts.slots);
-    this.#runKind('zip', Math.max(1, Math.floor(this.#parts.slots / 4)));
+    this.#runQueue('small', this.#parts.slots);
+    this.#runQueue('zip', Math.max(1, Math.floor(this.#parts.slots / 4)));
   }
 
-  #runKind(kind: 'mod' | 'zip', slots: number): void {
-    const queue = this.#queues[kind];
+  #runQueue(name: Queue, slots: number): void {
+    const queue = this.#queues[name];
     if (this.#parts.clock.monotonicMs() - this.#lastServedMs > goneMs) queue.clear();
-    const running = this.#running[kind];
+    const running = this.#running[name];
     while (running.size < slots && !this.#stop.signal.aborted) {
       const [next] = queue.values();
       if (next === undefined) return;
@@ -155,7 +172,7 @@ export class LookAhead implements AsyncDisposable {
     this.#unused.set(artefact.key, true);
     if (artefact.kind !== 'mod') return;
     const bytes = await this.#parts.readMod(artefact);
-    if (bytes !== undefined) this.#wantRequired(bytes, 'ahead');
+    if (bytes !== undefined) this.#wantRequired(bytes, { evenPruned: false });
   }
 }
 
