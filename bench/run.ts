@@ -62,22 +62,28 @@ async function main(): Promise<number> {
   const recording = await openRecording(flags.recording, (line) => report.progress(line));
   const links = flags.links.split(',').map(parseLink);
   const { quick } = flags;
-  for (const suite of flags.suites.split(',')) {
-    const rounds = Number(flags.rounds ?? (quick && suite !== 'hot' ? 1 : 3));
-    await using lab = await Lab.open({ recording, contenders, report, rounds, quick });
-    if (suite === 'hot') await runHot(lab);
-    else if (suite === 'cold') await runCold(lab);
-    else if (suite === 'client') await runClient(lab, links);
-    else throw new Error(`there is no suite ${suite}\n${usage}`);
+  try {
+    for (const suite of flags.suites.split(',')) {
+      const rounds = Number(flags.rounds ?? (quick && suite !== 'hot' ? 1 : 3));
+      await using lab = await Lab.open({ recording, contenders, report, rounds, quick });
+      if (suite === 'hot') await runHot(lab);
+      else if (suite === 'cold') await runCold(lab);
+      else if (suite === 'client') await runClient(lab, links);
+      else throw new Error(`there is no suite ${suite}\n${usage}`);
+    }
+  } finally {
+    // What was measured before a fault is not lost.
+    await print(report, flags.json);
   }
-  const machine = describeMachine();
-  await mkdir(dirname(flags.json), { recursive: true });
-  await writeFile(
-    flags.json,
-    `${JSON.stringify({ at: new Date().toISOString(), machine, arguments: process.argv.slice(2), rows: report.rows }, undefined, 1)}\n`,
-  );
-  process.stdout.write(`${machine}\n\n${report.tables()}\nevery figure of every round: ${flags.json}\n`);
   return 0;
+}
+
+async function print(report: Report, json: string): Promise<void> {
+  const machine = describeMachine();
+  await mkdir(dirname(json), { recursive: true });
+  const results = { at: new Date().toISOString(), machine, arguments: process.argv.slice(2), rows: report.rows };
+  await writeFile(json, `${JSON.stringify(results, undefined, 1)}\n`);
+  process.stdout.write(`${machine}\n\n${report.tables()}\nevery figure of every round: ${json}\n`);
 }
 
 function parseLink(text: string): LinkConditions {

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 export interface Load {
   readonly requestsPerSecond: number;
   readonly requests: number;
+  readonly megabytes: number;
   readonly megabytesPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -26,12 +27,14 @@ export function parseWrk(text: string): Load {
   const [, requests = '0', elapsed = '1', elapsedUnit = 's', amount = '0', amountUnit = 'B'] =
     /(\d+) requests in ([\d.]+)(us|ms|s|m), ([\d.]+)(B|KB|MB|GB|TB) read/.exec(text) ?? [];
   const seconds = (Number(elapsed) * inMs(elapsedUnit)) / 1000;
+  const megabytes = (Number(amount) * (amountBytes[amountUnit] ?? 1)) / 1e6;
   const [, ...errors] = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text) ?? [];
   const refused = /Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? '0';
   return {
     requests: Number(requests),
     requestsPerSecond: Number(requests) / seconds,
-    megabytesPerSecond: (Number(amount) * (amountBytes[amountUnit] ?? 1)) / 1e6 / seconds,
+    megabytes,
+    megabytesPerSecond: megabytes / seconds,
     p50Ms: percentile(text, 50),
     p99Ms: percentile(text, 99),
     failures: [...errors, refused].reduce((sum, count) => sum + Number(count), 0),

@@ -160,6 +160,23 @@ test('a store that became read-only', { timeout: 120_000 }, (t) =>
   }),
 );
 
+test('a hub started on a read-only data folder', { timeout: 120_000 }, (t) =>
+  onSmallDisk(t, 'size=32m', async ({ world, disk, dataDir }) => {
+    const stored = world.publish('stored.example/m', 'v1.0.0', { fillBytes: 400_000 });
+    const missing = world.publish('missing.example/m', 'v1.0.0');
+    const first = await world.hub({ dataDir, wrap: disk.wrap });
+    for (const file of ['info', 'mod', 'zip']) await askUntilFound(first, address(stored) + file);
+    await first.stop();
+    await disk.run('mount', '-o', 'remount,ro', dataDir);
+    await using hub = await world.hub({ dataDir, wrap: disk.wrap });
+    assertServes(await ask(hub, `${address(stored)}zip`), stored.zip);
+    assert.match((await ask(hub, `${address(missing)}zip`)).headers.get('goyi-error') ?? '', /^storage-/);
+    const ready = await ask(hub, '-/readyz');
+    assert.equal(ready.status, 200);
+    assert.match(ready.body.toString(), /cannot be written/);
+  }),
+);
+
 test('a limit on file sizes: what is too large is refused and leaves nothing, the rest goes on', {
   skip: process.platform === 'win32' ? 'there is no such limit here' : false,
 }, async () => {

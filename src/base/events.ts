@@ -31,6 +31,8 @@ export interface Events {
   cached(e: { kind: ArtefactKind | 'list' | 'latest' | 'query' | 'lookup' | 'tile'; outcome: CacheOutcome }): void;
   /** Bytes, a record or a log that do not verify. Always an error line: somebody lies or something is broken. */
   verificationFailed(e: { reason: ErrorCode; subject: string; detail: string }): void;
+  /** A file was fetched before anybody asked for it, or one of those was asked for: what was fetched and never used is waste. */
+  lookedAhead(e: { outcome: 'fetched' | 'used'; sizeBytes: number }): void;
   headAdvanced(e: { database: string; treeSize: number }): void;
   /** A stored file differed from what was sealed and was set aside. */
   fileSetAside(e: { key: string; reason: string }): void;
@@ -46,6 +48,7 @@ export const silentEvents: Events = {
   filled: ignore,
   cached: ignore,
   verificationFailed: ignore,
+  lookedAhead: ignore,
   headAdvanced: ignore,
   fileSetAside: ignore,
   storageDegraded: ignore,

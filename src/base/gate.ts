@@ -3,6 +3,18 @@ import { HubError } from './errors.ts';
 /** What somebody waits for goes before what nobody waits for yet. */
 export type Priority = 'waited-for' | 'prefetch';
 
+/** How soon something is wanted, and word of when that changes. */
+export interface Urgency {
+  readonly priority: Priority;
+  /** Fires when somebody comes to wait for what nobody waited for: from then on it counts as `waited-for`. */
+  readonly raised?: AbortSignal | undefined;
+}
+
+/** The priority of this moment. */
+export function priorityOf({ priority, raised }: Urgency): Priority {
+  return raised?.aborted === true ? 'waited-for' : priority;
+}
+
 interface Waiter {
   enter(): void;
 }
@@ -31,7 +43,7 @@ export class Gate {
    * Resolves with the function that gives the slot back (to be called once).
    * @throws {HubError} overloaded when the queue is full; the signal's reason when it fires first.
    */
-  enter(priority: Priority, signal: AbortSignal): Promise<() => void> {
+  enter(urgency: Urgency, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     if (this.#taken < this.#slotsMax) {
       this.#taken += 1;
@@ -40,19 +52,29 @@ export class Gate {
     if (this.waiting >= this.#queueMax)
       return Promise.reject(new HubError('overloaded', `more than ${this.#queueMax} requests wait for a free slot`));
     return new Promise((resolve, reject) => {
-      const queue = this.#queues[priority];
+      const { raised } = urgency;
+      const leaveQueues = (): void => {
+        for (const queue of Object.values(this.#queues)) queue.delete(waiter);
+        signal.removeEventListener('abort', onAbort);
+        raised?.removeEventListener('abort', onRaise);
+      };
       const onAbort = (): void => {
-        queue.delete(waiter);
+        leaveQueues();
         reject(signal.reason as Error);
+      };
+      const onRaise = (): void => {
+        this.#queues.prefetch.delete(waiter);
+        this.#queues['waited-for'].add(waiter);
       };
       const waiter: Waiter = {
         enter: () => {
-          signal.removeEventListener('abort', onAbort);
+          leaveQueues();
           resolve(() => this.#leave());
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      queue.add(waiter);
+      raised?.addEventListener('abort', onRaise, { once: true });
+      this.#queues[priorityOf(urgency)].add(waiter);
     });
   }
 
@@ -63,7 +85,6 @@ export class Gate {
       this.#taken -= 1;
       return;
     }
-    queue.delete(next);
     next.enter();
   }
 }

@@ -1,13 +1,13 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf, HubError } from '../base/errors.ts';
+import { HubError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import type { Backends } from '../cli/backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { collectGarbage } from '../hub/collect-garbage.ts';
 import { scrubStore } from '../hub/scrub.ts';
-import { holdDataDir } from '../meta/data-lock.ts';
+import { isDataDirHeld } from '../meta/data-lock.ts';
 import type { ForkEvidence, Metadata } from '../meta/metadata.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
@@ -22,7 +22,8 @@ export function createAdmin({ version, env }: { version: string; env: NodeJS.Pro
     async scrub(config, { onProgress }, signal) {
       await using hub = await wired(config);
       const { store, metadata, prover, proving: database } = hub;
-      return await scrubStore({ store, metadata, prover, database, filler: hub.station.filler, events: silentEvents }, onProgress, signal);
+      const { filler, lists } = hub.station;
+      return await scrubStore({ store, metadata, prover, database, filler, lists, events: silentEvents }, onProgress, signal);
     },
 
     async gc(config, { unusedForMs, dryRun }, signal) {
@@ -60,7 +61,7 @@ export function createAdmin({ version, env }: { version: string; env: NodeJS.Pro
         dataDir: config.dataDir,
         ...(await metadata.totals()),
         freeBytes,
-        inUse: await isInUse(config.dataDir),
+        inUse: await isDataDirHeld(config.dataDir),
         databases: await Promise.all(databases),
       };
     },
@@ -101,14 +102,4 @@ function databaseNames(config: HubConfig): readonly string[] {
 async function forksOf(config: HubConfig, metadata: Metadata): Promise<readonly ForkEvidence[]> {
   const forks = await Promise.all(databaseNames(config).map((name) => metadata.fork(name)));
   return forks.filter((fork) => fork !== undefined);
-}
-
-async function isInUse(dataDir: string): Promise<boolean> {
-  try {
-    await using _lock = await holdDataDir(dataDir);
-    return false;
-  } catch (error) {
-    if (codeOf(error) === 'data-dir-in-use') return true;
-    throw error;
-  }
 }

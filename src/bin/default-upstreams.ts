@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { hostname, networkInterfaces } from 'node:os';
 import { messageOf } from '../base/errors.ts';
 import { type Log, withoutCredentials } from '../base/log.ts';
 import type { HubConfig, ListenAddress } from '../cli/config/hub-config.ts';
@@ -63,5 +64,11 @@ function isThisHub(address: URL, listen: ListenAddress, publicUrl: string | unde
   const port = address.port === '' ? (address.protocol === 'https:' ? 443 : 80) : Number(address.port);
   if (port !== listen.port) return false;
   const host = address.hostname.replace(/^\[|\]$/g, '');
-  return host === listen.host || host === 'localhost' || host === '::1' || host.startsWith('127.');
+  if (host === listen.host || host === 'localhost' || host === '::1' || host.startsWith('127.')) return true;
+  return (listen.host === '0.0.0.0' || listen.host === '::') && isThisMachine(host);
+}
+
+function isThisMachine(host: string): boolean {
+  if (host === hostname().toLowerCase()) return true;
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host) === true);
 }

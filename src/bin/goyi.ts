@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { readFileSync } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
 import { runCli } from '../cli/main.ts';
 import { createBackends } from './backends.ts';
 
@@ -31,6 +32,7 @@ process.exitCode = await runCli({
   cwd: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
+  openStdin: (signal) => addAbortSignal(signal, process.stdin),
   isTerminal: process.stderr.isTTY === true,
   version,
   cores: availableParallelism(),

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { createHubServer, type HubServer, type TlsMaterial } from '../server/http-server.ts';
 import { aggregate, createTelemetry, type MetricsSnapshot, type Telemetry } from '../server/telemetry.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { openProcessLog } from './process-log.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
@@ -56,6 +57,7 @@ class HubWorker {
     this.#telemetry.watchQueue('waiting', () => server.waiting);
     const port = await listen(server, config);
     tell({ kind: 'listening', port });
+    collectWhenIdle();
     const results = await hub.probe();
     if (first) tell({ kind: 'probed', results });
   }

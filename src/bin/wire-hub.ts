@@ -79,7 +79,10 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       limits: { waitMs: config.limits.waitMs, memoryBytesMax: config.limits.memoryCacheBytes, prefetchSlots: config.limits.prefetchSlots },
     }),
   );
-  if (config.limits.scrubEveryMs > 0) stack.use(new BackgroundScrub({ store, metadata, events, log, filler: station.filler, everyMs: config.limits.scrubEveryMs }));
+  if (config.limits.scrubEveryMs > 0) {
+    const { filler, lists } = station;
+    stack.use(new BackgroundScrub({ store, metadata, events, log, filler, lists, everyMs: config.limits.scrubEveryMs }));
+  }
   const owned = stack.move();
   return {
     station,

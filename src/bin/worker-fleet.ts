@@ -7,9 +7,13 @@ import type { FromWorker, ProbeResult, ToWorker, WorkerStart } from './worker-me
 
 const startMs = 30_000;
 const snapshotMs = 2_000;
+const stopMarginMs = 2_000;
 const restartMs = { first: 200, max: 10_000 };
 /** A worker that lived this long did not fail at starting; its successor starts without delay. */
 const settledMs = 60_000;
+
+/** A small young generation, because a burst of requests lets it grow to a hundred megabytes; and what {@link collectWhenIdle} needs. */
+const workerFlags = ['--max-semi-space-size=8', '--expose-gc'] as const;
 
 type Start = Omit<WorkerStart, 'first'>;
 
@@ -31,7 +35,7 @@ export class WorkerFleet {
     cluster.setupPrimary({
       exec: fileURLToPath(new URL(own.endsWith('.ts') ? './hub-worker.ts' : './hub-worker.js', own)),
       args: [],
-      execArgv: [],
+      execArgv: [...workerFlags],
       serialization: 'advanced',
     });
   }
@@ -45,7 +49,7 @@ export class WorkerFleet {
     this.#start = start;
     try {
       const ports = await Promise.all(Array.from({ length: start.config.workers }, (_, index) => this.#fork(next, start, index === 0)));
-      for (const worker of former) send(worker, { kind: 'stop' });
+      void end([...former], formerStart?.config.limits.drainMs ?? 0);
       return ports[0] ?? 0;
     } catch (error) {
       this.#generation = former;
@@ -58,16 +62,10 @@ export class WorkerFleet {
   /** Lets every worker finish what it is sending, then ends those that take longer than `drainMs`. */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;
-    const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
-    const ended = Promise.all(
-      workers.filter((worker) => !worker.isDead()).map((worker) => new Promise((resolve) => worker.once('exit', resolve))),
+    await end(
+      Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined),
+      drainMs,
     );
-    for (const worker of workers) send(worker, { kind: 'stop' });
-    const timer = setTimeout(() => {
-      for (const worker of workers) if (!worker.isDead()) worker.kill('SIGKILL');
-    }, drainMs + 2_000);
-    await ended;
-    clearTimeout(timer);
   }
 
   /** Resolves with the port when the worker listens; from then on its death makes a successor. */
@@ -141,6 +139,17 @@ export class WorkerFleet {
     this.#collections.delete(id);
     return collection.snapshots;
   }
+}
+
+/** Tells workers to stop, and ends those that take longer than `drainMs` and a moment. */
+async function end(workers: readonly Worker[], drainMs: number): Promise<void> {
+  const ended = workers.filter((worker) => !worker.isDead()).map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+  for (const worker of workers) send(worker, { kind: 'stop' });
+  const timer = setTimeout(() => {
+    for (const worker of workers) if (!worker.isDead()) worker.kill('SIGKILL');
+  }, drainMs + stopMarginMs);
+  await Promise.all(ended);
+  clearTimeout(timer);
 }
 
 /** A worker that is just ending loses the message, which is what ending means. */

@@ -9,7 +9,7 @@ export type Asked =
   | {
       readonly kind: 'run';
       readonly spec: CommandSpec;
-      readonly given: Pick<Invocation, 'flags' | 'configFlags' | 'configFlag' | 'argument'>;
+      readonly given: Pick<Invocation, 'flags' | 'configFlags' | 'configFlag' | 'argument' | 'operands'>;
     }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' };
@@ -60,7 +60,10 @@ function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked:
   const command = parent.command(spec.name).description(spec.describe(messages));
   translate(command, messages);
   if (spec.footer !== undefined) command.addHelpText('after', `\n${spec.footer(messages)}`);
-  if (spec.argument !== undefined) command.argument(`<${spec.argument.name}>`, spec.argument.describe(messages));
+  if (spec.argument !== undefined) {
+    const { name, many, describe } = spec.argument;
+    command.argument(many === true ? `[${name}...]` : `<${name}>`, describe(messages));
+  }
   const keyOfOption = addFlags(command, spec, messages);
   for (const below of spec.commands ?? []) attach(command, below, messages, onAsked);
   if (spec.run === undefined) {
@@ -82,7 +85,7 @@ function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked:
       else if (value === true || typeof value === 'string') flags[(option.long ?? '').slice(2)] = value;
     }
     const configFlag = typeof flags['config'] === 'string' ? flags['config'] : undefined;
-    onAsked({ kind: 'run', spec, given: { flags, configFlags, configFlag, argument: command.args[0] } });
+    onAsked({ kind: 'run', spec, given: { flags, configFlags, configFlag, argument: command.args[0], operands: command.args } });
   });
 }
 

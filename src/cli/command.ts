@@ -21,13 +21,17 @@ export interface CommandSpec {
   readonly describe: (messages: Messages) => string;
   /** Text after the list of flags in the help. */
   readonly footer?: (messages: Messages) => string;
-  readonly argument?: { readonly name: string; readonly describe: (messages: Messages) => string };
+  /** `many`: none, one or several. */
+  readonly argument?: { readonly name: string; readonly describe: (messages: Messages) => string; readonly many?: true };
   readonly flags: readonly FlagSpec[];
   /** Keys of the configuration that have a flag here; `--config` comes with them. */
   readonly configKeys: readonly string[];
   readonly run?: (invocation: Invocation) => Promise<number>;
   readonly commands?: readonly CommandSpec[];
 }
+
+/** Standard input, opened only by who reads it; it breaks off when the signal fires. */
+export type OpenStdin = (signal: AbortSignal) => AsyncIterable<Uint8Array>;
 
 /** What a running command is given. */
 export interface Invocation {
@@ -39,6 +43,7 @@ export interface Invocation {
   readonly folder: string;
   readonly cores: number;
   readonly isTerminal: boolean;
+  readonly openStdin: OpenStdin;
   readonly signal: AbortSignal;
   /** Values of the command's own flags, by long name without dashes: `unused-for`. */
   readonly flags: Readonly<Record<string, string | true>>;
@@ -46,6 +51,8 @@ export interface Invocation {
   readonly configFlags: Readonly<Record<string, string>>;
   readonly configFlag: string | undefined;
   readonly argument: string | undefined;
+  /** All of them, where the command takes many. */
+  readonly operands: readonly string[];
 }
 
 /** Wrong use of the command line: one sentence and exit code 2. */

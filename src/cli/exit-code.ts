@@ -1,5 +1,4 @@
 import type { ErrorCode } from '../base/errors.ts';
-import { unreachable } from '../base/invariant.ts';
 
 /** Exit codes by meaning; `--help` and docs/errors.md list them. */
 export const exitCodes = {
@@ -17,41 +16,53 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
+const codeOfError: Readonly<Record<ErrorCode, ExitCode>> = {
+  'bad-request': exitCodes.usage,
+  'method-not-allowed': exitCodes.usage,
+  'config-invalid': exitCodes.usage,
+  'not-found': exitCodes.absent,
+  'not-cached': exitCodes.absent,
+  'policy-denied': exitCodes.refused,
+  'upstream-refused': exitCodes.refused,
+  'checksum-mismatch': exitCodes.unverified,
+  'checksum-missing': exitCodes.unverified,
+  'log-invalid': exitCodes.unverified,
+  'log-forked': exitCodes.unverified,
+  'zip-invalid': exitCodes.unverified,
+  'upstream-invalid': exitCodes.unverified,
+  'origin-unavailable': exitCodes.unavailable,
+  'database-unavailable': exitCodes.unavailable,
+  'origin-timeout': exitCodes.unavailable,
+  'still-fetching': exitCodes.unavailable,
+  overloaded: exitCodes.unavailable,
+  'storage-full': exitCodes.storage,
+  'storage-fault': exitCodes.storage,
+  'data-dir-in-use': exitCodes.cannotStart,
+  'listen-failed': exitCodes.cannotStart,
+  canceled: exitCodes.interrupted,
+};
+
 /** The exit code of a command that failed with an error of this code. */
 export function exitCodeOf(code: ErrorCode): ExitCode {
-  switch (code) {
-    case 'bad-request':
-    case 'method-not-allowed':
-    case 'config-invalid':
-      return exitCodes.usage;
-    case 'not-found':
-    case 'not-cached':
-      return exitCodes.absent;
-    case 'policy-denied':
-    case 'upstream-refused':
-      return exitCodes.refused;
-    case 'checksum-mismatch':
-    case 'checksum-missing':
-    case 'log-invalid':
-    case 'log-forked':
-    case 'zip-invalid':
-    case 'upstream-invalid':
-      return exitCodes.unverified;
-    case 'origin-unavailable':
-    case 'database-unavailable':
-    case 'origin-timeout':
-    case 'still-fetching':
-    case 'overloaded':
-      return exitCodes.unavailable;
-    case 'storage-full':
-    case 'storage-fault':
-      return exitCodes.storage;
-    case 'data-dir-in-use':
-    case 'listen-failed':
-      return exitCodes.cannotStart;
-    case 'canceled':
-      return exitCodes.interrupted;
-    default:
-      return unreachable(code);
-  }
+  return codeOfError[code];
+}
+
+/** The code that a hub wrote, if this version knows it. */
+export function knownCode(text: string): ErrorCode | undefined {
+  return Object.hasOwn(codeOfError, text) ? (text as ErrorCode) : undefined;
+}
+
+const bySeriousness: readonly ExitCode[] = [
+  exitCodes.unverified,
+  exitCodes.storage,
+  exitCodes.refused,
+  exitCodes.unavailable,
+  exitCodes.absent,
+  exitCodes.usage,
+];
+
+/** The exit code of a command of which several parts failed: that of the most serious. A code that this version does not know counts as 1. */
+export function worstExitCode(codes: Iterable<ExitCode | undefined>): ExitCode {
+  const seen = new Set(codes);
+  return bySeriousness.find((code) => seen.has(code)) ?? exitCodes.attention;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type ErrorCode, HubError } from '../base/errors.ts';
 import type { Backends, ServeOptions } from './backends.ts';
@@ -66,6 +67,7 @@ async function goyi(
     cwd: more.cwd ?? folder,
     stdout: { write: (text) => (out += text) },
     stderr: { write: (text) => (err += text) },
+    openStdin: () => Readable.from([]),
     isTerminal: more.isTerminal ?? false,
     version: '1.2.3',
     cores: 2,
@@ -79,6 +81,7 @@ test('help is there in both languages, for every command', async () => {
   for (const command of [
     '',
     'serve',
+    'warm',
     'admin',
     'admin status',
     'admin scrub',

@@ -1,10 +1,11 @@
 import { codeOf, type ErrorCode, messageOf } from '../base/errors.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { Backends } from './backends.ts';
-import { UsageError } from './command.ts';
+import { type OpenStdin, UsageError } from './command.ts';
 import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
 import { serveCommand } from './commands/serve.ts';
+import { warmCommand } from './commands/warm.ts';
 import { exitCodeOf, exitCodes } from './exit-code.ts';
 import { type Language, languageOf, messagesOf } from './messages/language.ts';
 import type { Messages } from './messages/zh.ts';
@@ -18,6 +19,7 @@ export interface CliOptions {
   readonly cwd: string;
   readonly stdout: Sink;
   readonly stderr: Sink;
+  readonly openStdin: OpenStdin;
   /** Whether a person watches standard error: progress lines only then. */
   readonly isTerminal: boolean;
   readonly version: string;
@@ -27,7 +29,7 @@ export interface CliOptions {
   readonly signal: AbortSignal;
 }
 
-const commands = [serveCommand, adminCommand];
+const commands = [serveCommand, warmCommand, adminCommand];
 
 /** Reads the command line, runs one command and answers the exit code. Throws only for bugs. */
 export async function runCli(options: CliOptions): Promise<number> {
@@ -47,9 +49,9 @@ export async function runCli(options: CliOptions): Promise<number> {
         return exitCodes.done;
       case 'run': {
         const folder = env['INIT_CWD'] || options.cwd;
-        const { backends, cores } = options;
+        const { backends, cores, openStdin } = options;
         return (
-          (await asked.spec.run?.({ ...asked.given, messages, terminal, backends, env, folder, cores, isTerminal, signal })) ??
+          (await asked.spec.run?.({ ...asked.given, messages, terminal, backends, env, folder, cores, isTerminal, openStdin, signal })) ??
           exitCodes.done
         );
       }

@@ -4,6 +4,8 @@ import { keyOf, openBench, type StationBench } from '../../test/support/station-
 import { address, makeModule } from '../../test/support/synthetic-module.ts';
 import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
+import { listKey } from '../protocol/layout.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
 import { BackgroundScrub, type BackgroundScrubParts } from './background-scrub.ts';
 
 const modules = ['a', 'b', 'c'].map((name) => makeModule(`example.com/${name}`, 'v1.0.0'));
@@ -48,6 +50,16 @@ function rot(bench: StationBench, key: ReturnType<typeof keyOf>): void {
     return blob;
   };
 }
+
+test('a list that a crash left behind is brought up to date', async () => {
+  await using bench = await filled();
+  const { store, station } = bench;
+  await station.lists.settled();
+  const key = listKey('example.com/b' as ModulePath);
+  await store.remove(key);
+  await using _scrub = start(bench, { lists: station.lists });
+  await eventually(async () => (await store.readSmall(key, 100))?.bytes.toString() === 'v1.0.0\n');
+});
 
 test('rot that no inode shows is found, set aside and repaired while there is a source', async () => {
   await using bench = await filled();

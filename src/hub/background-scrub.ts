@@ -6,6 +6,7 @@ import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
 import type { Filler } from './fill.ts';
+import type { ListFiles } from './list-files.ts';
 import { LeaseReturns } from './lease-returns.ts';
 import { artefactAt } from './module-files.ts';
 import { pause } from './pause.ts';
@@ -26,6 +27,8 @@ export interface BackgroundScrubParts {
   readonly everyMs: number;
   /** Fetches a file that had to be set aside, while its source is still there; without it the next request does. */
   readonly filler?: Filler;
+  /** Brings `@v/list` of the modules it passes up to date: a crash may have left it behind. */
+  readonly lists?: Pick<ListFiles, 'refresh'>;
   /** Between two looks whether it is this process's turn. */
   readonly idleMs?: number;
 }
@@ -73,7 +76,7 @@ export class BackgroundScrub implements AsyncDisposable {
 
   /** @throws what the metadata throws, and the signal's reason when it is time to stop */
   async #pass(): Promise<void> {
-    const { metadata, everyMs, log } = this.#parts;
+    const { metadata, everyMs, log, lists } = this.#parts;
     const { signal } = this.#stop;
     let after = ((await metadata.setting(positionSetting)) || undefined) as BlobKey | undefined;
     for (;;) {
@@ -87,6 +90,8 @@ export class BackgroundScrub implements AsyncDisposable {
           signal.throwIfAborted();
           log.warn('the scrubber could not look at a file', { key: row.key, error: messageOf(error) });
         });
+        const artefact = artefactAt(row.key);
+        if (artefact?.kind === 'zip') lists?.refresh(artefact.module);
       }
       if (rows.length === 0 && after === undefined) return;
       after = rows.at(-1)?.key;

@@ -110,7 +110,7 @@ export class ChangingAnswers {
     const inMemory = this.#memory.get(name);
     if (inMemory !== undefined && this.#clock.monotonicMs() - inMemory.confirmedMs < this.#freshness.listMs) return inMemory;
     const row = await this.#readRow(name);
-    if (row === undefined || row.outcome === 'absent') return inMemory;
+    if (row === undefined) return inMemory;
     const shared = this.#fromRow(row);
     if (inMemory !== undefined && inMemory.confirmedMs >= shared.confirmedMs) return inMemory;
     this.#memory.set(name, shared);
@@ -147,7 +147,6 @@ export class ChangingAnswers {
         if (asked.kind === 'found')
           await this.#share({
             name,
-            outcome: 'found',
             body: asked.body,
             origin: asked.origin,
             fetchedAtMs: this.#clock.wallMs() - ageSeconds * 1000,

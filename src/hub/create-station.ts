@@ -23,9 +23,10 @@ import { LookAhead } from './look-ahead.ts';
 import { artefactOf, ModuleFiles } from './module-files.ts';
 import { ModuleQueries } from './module-queries.ts';
 import type { Served } from './served.ts';
-import { StoredFiles } from './stored-files.ts';
+import { chunksOf, StoredFiles } from './stored-files.ts';
 import type { AnswerOptions, Readiness, Station } from './station.ts';
 import { Usage } from './usage.ts';
+import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch } from './warm.ts';
 
 export interface StationParts {
   readonly store: BlobStore;
@@ -47,7 +48,7 @@ export interface StationParts {
 export interface HubStation extends Station, AsyncDisposable {
   readonly filler: Filler;
   readonly lists: ListFiles;
-  readonly ahead: Pick<LookAhead, 'waiting' | 'counts'>;
+  readonly ahead: Pick<LookAhead, 'waiting'>;
 }
 
 /** The hub: whoever owns it disposes of it first, then of what it was given. */
@@ -65,6 +66,7 @@ class StationImpl implements HubStation {
   readonly #files: ModuleFiles;
   readonly #answers: ChangingAnswers;
   readonly #queries: ModuleQueries;
+  readonly #warmParts: WarmParts;
 
   constructor(parts: StationParts) {
     this.#parts = parts;
@@ -96,7 +98,11 @@ class StationImpl implements HubStation {
     });
     const fileLimits = { waitMs: limits.waitMs, negativeMs: freshness.negativeMs };
     this.ahead = new LookAhead({
-      fill: (artefact, signal) => this.filler.fill(artefact, 'prefetch', signal),
+      fill: async (artefact, signal) => {
+        await this.filler.fill(artefact, 'prefetch', signal);
+        return (await metadata.file(artefact.key))?.sizeBytes ?? 0;
+      },
+      events,
       readMod: (artefact) => smallBytes(stored.open(artefact)),
       isStored: (artefact) => stored.has(artefact),
       admits: (module, version) => parts.policy.verdict(module, version).kind === 'allow',
@@ -106,6 +112,15 @@ class StationImpl implements HubStation {
     this.#files = new ModuleFiles({ stored, filler: this.filler, usage: this.#usage, ahead: this.ahead, clock, limits: fileLimits });
     this.#answers = new ChangingAnswers({ metadata, clock, freshness });
     this.#queries = new ModuleQueries({ answers: this.#answers, metadata, origin, file: (...args) => this.#smallText(...args) });
+    this.#warmParts = {
+      fill: (artefact, signal) => this.filler.fill(artefact, 'prefetch', signal),
+      receivedBytes: (artefact) => this.filler.receivedBytes(artefact),
+      isStored: (artefact) => stored.has(artefact),
+      row: (artefact) => metadata.file(artefact.key),
+      readMod: (artefact, bytesMax) => wholeBytes(stored.open(artefact), bytesMax),
+      admit: (module, version) => this.#admit(module, version),
+      used: (artefact) => this.#usage.count(artefact.key),
+    };
   }
 
   async answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
@@ -123,6 +138,10 @@ class StationImpl implements HubStation {
 
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {
     return this.#parts.metadata.indexSince(sinceUs, limit);
+  }
+
+  warm(request: WarmRequest, watch: WarmWatch, signal: AbortSignal): Promise<WarmCounts> {
+    return warm(this.#warmParts, request, watch, signal);
   }
 
   async readiness(): Promise<Readiness> {
@@ -271,6 +290,18 @@ async function smallBytes(opening: Promise<Served | undefined>): Promise<Buffer 
   const served = await opening;
   if (served?.kind === 'blob') await served.blob[Symbol.asyncDispose]();
   return served?.kind === 'bytes' ? served.bytes : undefined;
+}
+
+/** Whatever its size up to `bytesMax`, which what is served from memory may be below. */
+async function wholeBytes(opening: Promise<Served | undefined>, bytesMax: number): Promise<Buffer | undefined> {
+  const served = await opening;
+  if (served === undefined) return undefined;
+  if (served.kind === 'bytes') return served.bytes.length <= bytesMax ? served.bytes : undefined;
+  await using blob = served.blob;
+  if (blob.sizeBytes > bytesMax) return undefined;
+  const chunks: Buffer[] = [];
+  for await (const chunk of chunksOf(blob)) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
 }
 
 function cacheKind(request: ProxyRequest): 'info' | 'mod' | 'zip' | 'list' | 'latest' | 'query' | 'lookup' | 'tile' {

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { type Answered, keyOf, openBench, type StationBench } from '../../test/support/station-bench.ts';
 import { address, makeModule } from '../../test/support/synthetic-module.ts';
 import { codeOf, HubError } from '../base/errors.ts';
+import { priorityOf, type Urgency } from '../base/gate.ts';
+import { artefactAt } from './module-files.ts';
 
 const small = makeModule('example.com/small', 'v1.2.3');
 /** More than fits into memory's limit for one file. */
@@ -53,6 +55,35 @@ test('two hundred callers cost one fetch, and each of them reads a whole file of
   assert.equal(bench.origin.asked.get(zipOf(large)), 1);
   assert.equal(bench.database.lookups, 1);
 });
+
+test('what was being fetched ahead gets the priority of who comes to wait for it', async () => {
+  await using bench = await openBench();
+  publish(bench, small);
+  const release = held(bench);
+  const fetch = bench.origin.fetch.bind(bench.origin);
+  let urgency: Urgency | undefined;
+  bench.origin.fetch = (request, ...rest) => {
+    urgency = request;
+    return fetch(request, ...rest);
+  };
+  const artefact = artefactAt(keyOf(small, 'mod'));
+  assert.ok(artefact !== undefined);
+  const ahead = bench.station.filler.fill(artefact, 'prefetch', new AbortController().signal);
+  await until(() => urgency !== undefined);
+  assert.equal(priorityOf(urgency!), 'prefetch');
+  const waiting = bench.ask(`${address(small)}mod`);
+  await until(() => priorityOf(urgency!) === 'waited-for');
+  release();
+  await Promise.all([ahead, waiting]);
+  assert.equal(bench.origin.total, 1);
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const endMs = performance.now() + 10_000; !holds(); ) {
+    assert.ok(performance.now() < endMs, 'it never came true');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
 
 /** Holds bodies back until told. */
 function held(bench: StationBench): () => void {

@@ -3,7 +3,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
-import type { Priority } from '../base/gate.ts';
+import type { Priority, Urgency } from '../base/gate.ts';
 import type { Log } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { FileRow, FillFailure, Metadata, Proof } from '../meta/metadata.ts';
@@ -80,6 +80,8 @@ export class Filler implements AsyncDisposable {
   readonly #flights = new SingleFlight<void>();
   readonly #running = new Set<Promise<void>>();
   readonly #progress = new Map<BlobKey, Progress>();
+  /** Of each fill under way: told when somebody waits for it. */
+  readonly #raises = new Map<BlobKey, AbortController>();
   readonly #leases: LeaseReturns;
 
   constructor(parts: FillParts) {
@@ -88,11 +90,12 @@ export class Filler implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the artefact is stored and recorded, proved unless `verify` is off.
+   * Resolves when the artefact is stored and recorded, proved unless `verify` is off. Who waits for what was being fetched ahead gives it its own priority.
    * @throws {HubError} not-found, upstream-refused, checksum-mismatch, checksum-missing, zip-invalid, upstream-invalid, log-…, origin-…, database-unavailable, storage-…, or the signal's reason
    */
   fill(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
-    return this.#flights.do(artefact.key, (own) => this.#tracked(this.#underLease(artefact, priority, own)), signal);
+    if (priority === 'waited-for') this.#raises.get(artefact.key)?.abort();
+    return this.#flights.do(artefact.key, (own) => this.#tracked(this.#raisable(artefact, priority, own)), signal);
   }
 
   /** Percent of the bytes received, when the fill runs and its size is known. */
@@ -100,6 +103,11 @@ export class Filler implements AsyncDisposable {
     const progress = this.#progress.get(artefact.key);
     if (progress?.totalBytes === undefined || progress.totalBytes === 0) return undefined;
     return Math.min(100, Math.floor((100 * progress.receivedBytes) / progress.totalBytes));
+  }
+
+  /** Of a fill that runs in this process, so far. */
+  receivedBytes(artefact: Artefact): number {
+    return this.#progress.get(artefact.key)?.receivedBytes ?? 0;
   }
 
   get running(): number {
@@ -120,7 +128,17 @@ export class Filler implements AsyncDisposable {
     return tracked;
   }
 
-  async #underLease(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
+  async #raisable(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
+    const raise = new AbortController();
+    this.#raises.set(artefact.key, raise);
+    try {
+      await this.#underLease(artefact, { priority, raised: raise.signal }, signal);
+    } finally {
+      this.#raises.delete(artefact.key);
+    }
+  }
+
+  async #underLease(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Promise<void> {
     const { stored } = this.#parts;
     for (let waitMs = leasePollMs.first; !(await this.#acquire(artefact.key)); waitMs = Math.min(waitMs * 2, leasePollMs.max)) {
       await pause(waitMs, signal);
@@ -130,7 +148,7 @@ export class Filler implements AsyncDisposable {
     let failure: FillFailure | undefined;
     try {
       // Another process may have sealed it between our look at the store and our lease.
-      if (!(await stored.has(artefact))) await this.#measured(artefact, priority, signal);
+      if (!(await stored.has(artefact))) await this.#measured(artefact, urgency, signal);
     } catch (error) {
       const code = codeOf(error);
       // An absence is remembered in memory only, where it is bounded: a flood of misses leaves no rows.
@@ -148,12 +166,12 @@ export class Filler implements AsyncDisposable {
     return attempt.kind === 'acquired' || attempt.ours;
   }
 
-  async #measured(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<void> {
+  async #measured(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Promise<void> {
     const { events, clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const report = { kind: artefact.kind, module: artefact.module, version: artefact.version };
     try {
-      const row = await this.#fetchAndSeal(artefact, priority, signal);
+      const row = await this.#fetchAndSeal(artefact, urgency, signal);
       const seconds = (clock.monotonicMs() - startedMs) / 1000;
       events.filled({ ...report, outcome: 'stored', seconds, sizeBytes: row.sizeBytes, origin: row.origin });
     } catch (error) {
@@ -173,15 +191,15 @@ export class Filler implements AsyncDisposable {
     }
   }
 
-  async #fetchAndSeal(artefact: Artefact, priority: Priority, signal: AbortSignal): Promise<FileRow> {
+  async #fetchAndSeal(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Promise<FileRow> {
     const leave = new AbortController();
     try {
-      const lookup = this.#startLookup(artefact, priority, AbortSignal.any([signal, leave.signal]));
+      const lookup = this.#startLookup(artefact, urgency, AbortSignal.any([signal, leave.signal]));
       const leftover = await this.#checkLeftover(artefact, lookup, signal);
       if (leftover !== undefined) return await this.#seal(artefact, leftover.checked, leftover.origin);
       const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
       const answer = await this.#parts.origin.fetch(
-        { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], priority },
+        { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], ...urgency },
         (body, _origin, bodySignal) => this.#check(artefact, body, lookup, bodySignal),
         signal,
       );
@@ -196,7 +214,7 @@ export class Filler implements AsyncDisposable {
    * The look-up runs beside the download, so that proving costs no extra round trip.
    * It is asked of another transport than the first upstream, which will most likely serve the bytes.
    */
-  #startLookup(artefact: Artefact, priority: Priority, signal: AbortSignal): Lookup | undefined {
+  #startLookup(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Lookup | undefined {
     const { database, origin } = this.#parts;
     if (database === undefined || artefact.kind === 'info') return undefined;
     const likely = origin.states().find((state) => state.breaker === 'closed')?.name;
@@ -204,7 +222,7 @@ export class Filler implements AsyncDisposable {
       record: database.lookup(
         artefact.module,
         artefact.version,
-        { priority, ...(likely !== undefined && { avoidOrigin: likely }) },
+        { ...urgency, ...(likely !== undefined && { avoidOrigin: likely }) },
         signal,
       ),
     };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { parseModulePath, type ModulePath } from '../protocol/module-path.ts';
-import { parseVersion, type Version } from '../protocol/version.ts';
+import { parseModulePath } from '../protocol/module-path.ts';
+import { parseVersion } from '../protocol/version.ts';
 import { LookAhead } from './look-ahead.ts';
 import { artefactOf } from './module-files.ts';
 import type { Artefact } from './stored-files.ts';
@@ -15,12 +15,13 @@ function artefact(text: string): Artefact {
   const [, path = '', v = '', kind = 'mod'] = /^(.*)@(.*)\.(mod|zip|info)$/.exec(text) ?? [];
   const [module, version] = [parseModulePath(path), parseVersion(v)];
   assert.ok(module.ok && version.ok, text);
-  return artefactOf(kind as Artefact['kind'], module.value as ModulePath, version.value as Version);
+  return artefactOf(kind as Artefact['kind'], module.value, version.value);
 }
 
 interface World {
   readonly ahead: LookAhead;
   readonly fetched: string[];
+  readonly bytes: { fetched: number; used: number };
   nowMs: number;
   /** A client asks for a file and is given it. */
   ask(name: string): void;
@@ -35,12 +36,15 @@ function world(goMods: Record<string, string>, options: { slots?: number; denied
   const made: World = {
     nowMs: 1_000_000,
     fetched,
+    bytes: { fetched: 0, used: 0 },
     ahead: new LookAhead({
       fill: async (file) => {
         fetched.push(nameOf(file));
         await options.hold;
         stored.add(nameOf(file));
+        return 100;
       },
+      events: { lookedAhead: ({ outcome, sizeBytes }) => void (made.bytes[outcome] += sizeBytes) },
       readMod: async (file) => textOf(file),
       isStored: async (file) => stored.has(nameOf(file)),
       admits: (module) => module !== options.denied,
@@ -145,10 +149,10 @@ test('what was fetched ahead counts as used when it is asked for, and its own zi
   });
   w.ask('a.example/m@v1.0.0.mod');
   await w.settled();
-  assert.deepEqual(w.ahead.counts, { fetched: 3, used: 0 });
+  assert.deepEqual(w.bytes, { fetched: 300, used: 0 });
   w.ask('b.example/m@v1.0.0.mod');
   await w.settled();
-  assert.equal(w.ahead.counts.used, 1);
+  assert.equal(w.bytes.used, 100);
   assert.ok(w.fetched.includes('b.example/m@v1.0.0.zip'));
 });
 

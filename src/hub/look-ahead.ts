@@ -14,6 +14,7 @@
  * Everything here has the lowest priority, is bounded, and may fail in silence: whoever asks for the thing itself hears why.
  */
 import { LRUCache } from 'lru-cache';
+import type { Events } from '../base/events.ts';
 import type { Clock } from '../base/clock.ts';
 import { parseGoMod } from '../protocol/go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
@@ -41,8 +42,9 @@ const silenceMs = 3_000;
 const goneMs = 60_000;
 
 export interface LookAheadParts {
-  /** Fills at prefetch priority; resolves when stored. */
-  readonly fill: (artefact: Artefact, signal: AbortSignal) => Promise<void>;
+  /** Fills at prefetch priority; resolves with the size when stored. */
+  readonly fill: (artefact: Artefact, signal: AbortSignal) => Promise<number>;
+  readonly events: Pick<Events, 'lookedAhead'>;
   /** The stored go.mod, without counting it as used. */
   readonly readMod: (artefact: Artefact) => Promise<Buffer | undefined>;
   readonly isStored: (artefact: Artefact) => Promise<boolean>;
@@ -67,19 +69,12 @@ export class LookAhead implements AsyncDisposable {
   readonly #comparing = new LRUCache<ModulePath, number>({ max: 5_000 });
   /** What was queued a while ago, whatever became of it. */
   readonly #tried = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
-  /** Fetched ahead and not yet asked for. */
-  readonly #unused = new LRUCache<BlobKey, true>({ max: unusedMax });
+  /** Sizes of what was fetched ahead and not yet asked for. */
+  readonly #unused = new LRUCache<BlobKey, number>({ max: unusedMax });
   #lastServedMs = 0;
-  #usedCount = 0;
-  #fetchedCount = 0;
 
   constructor(parts: LookAheadParts) {
     this.#parts = parts;
-  }
-
-  /** How many files were fetched ahead, and how many of them were asked for later. */
-  get counts(): { readonly fetched: number; readonly used: number } {
-    return { fetched: this.#fetchedCount, used: this.#usedCount };
   }
 
   get waiting(): number {
@@ -97,9 +92,12 @@ export class LookAhead implements AsyncDisposable {
     const nowMs = this.#parts.clock.monotonicMs();
     const silent = nowMs - this.#lastServedMs > silenceMs;
     this.#lastServedMs = nowMs;
-    const ahead = this.#unused.delete(artefact.key);
-    if (ahead) this.#usedCount += 1;
-    if (!(first || ahead) || artefact.kind === 'zip') return;
+    const sizeBytes = this.#unused.get(artefact.key);
+    if (sizeBytes !== undefined) {
+      this.#unused.delete(artefact.key);
+      this.#parts.events.lookedAhead({ outcome: 'used', sizeBytes });
+    }
+    if (!(first || sizeBytes !== undefined) || artefact.kind === 'zip') return;
     if (artefact.kind === 'info' || !this.#required.has(artefact.key)) this.#wantWhole(artefact);
     if (artefact.kind === 'mod' && bytes !== undefined) this.#wantRequired(bytes, { evenPruned: silent });
     this.#run();
@@ -167,9 +165,9 @@ export class LookAhead implements AsyncDisposable {
 
   async #fetch(artefact: Artefact): Promise<void> {
     if (await this.#parts.isStored(artefact)) return;
-    await this.#parts.fill(artefact, this.#stop.signal);
-    this.#fetchedCount += 1;
-    this.#unused.set(artefact.key, true);
+    const sizeBytes = await this.#parts.fill(artefact, this.#stop.signal);
+    this.#parts.events.lookedAhead({ outcome: 'fetched', sizeBytes });
+    this.#unused.set(artefact.key, sizeBytes);
     if (artefact.kind !== 'mod') return;
     const bytes = await this.#parts.readMod(artefact);
     if (bytes !== undefined) this.#wantRequired(bytes, { evenPruned: false });

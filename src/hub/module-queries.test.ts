@@ -78,6 +78,18 @@ for (const { name, before, code, stale } of [
   });
 }
 
+test('of a list full of nothing neither the server nor what is kept is full', async () => {
+  await using bench = await openBench();
+  for (const filling of ['\n', 'x\n', ' \n']) {
+    bench.clock.pass(86_400_000);
+    bench.origin.first.set(list, `v1.0.0\n${filling.repeat(Math.floor((15 * 1024 * 1024) / filling.length))}`);
+    const startedMs = performance.now();
+    assert.equal((await bench.ask(list)).bytes.toString(), 'v1.0.0\n');
+    assert.ok(performance.now() - startedMs < 2_000);
+    assert.equal((await bench.metadata.answer(list))?.body, 'v1.0.0\n');
+  }
+});
+
 test('@latest is the upstream’s own answer when it has one', async () => {
   await using bench = await openBench();
   bench.origin.first.set(latest, '{"Version":"v1.5.0","Time":"2020-01-01T00:00:00Z"}');
@@ -144,6 +156,22 @@ test('with every upstream down @latest is what it was, marked stale, and compute
   bench.origin.comeBack();
   bench.origin.first.set('example.com/other/@latest', '{"Version":"v1.7.0"}');
   assert.equal(versionOf(await bench.ask('example.com/other/@latest')), 'v1.7.0', 'what was computed from something stale is not kept');
+});
+
+test('a fault at @latest is no absence when the list names nothing', async () => {
+  await using bench = await openBench();
+  bench.origin.first.set(list, '');
+  bench.origin.first.set(latest, { status: 502, reason: 'no' });
+  await assert.rejects(bench.ask(latest), { code: 'origin-unavailable' });
+  bench.origin.first.set(latest, { status: 403, reason: 'blocked there' });
+  await assert.rejects(bench.ask(latest), { code: 'upstream-refused' });
+});
+
+test('a version prefix whose list cannot be had is no absence', async () => {
+  await using bench = await openBench();
+  bench.origin.first.set(list, { status: 502, reason: 'no' });
+  await assert.rejects(bench.ask(`${path}/@v/v1.info`), { code: 'origin-unavailable' });
+  await assert.rejects(bench.ask(`${path}/@v/main.info`), { code: 'not-found' });
 });
 
 test('a query is the upstream’s, and a version prefix is resolved from the list where the upstream does not', async () => {

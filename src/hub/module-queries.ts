@@ -60,14 +60,21 @@ export class ModuleQueries {
   async latest(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     const name = `${escapePath(module)}/@latest`;
     if (!options.fill) {
-      const kept = await this.#parts.answers.kept(name);
-      return kept ?? this.#latestOfList(module, options, signal);
+      const kept = (await this.#parts.answers.kept(name)) ?? (await this.#latestOfList(module, options, signal));
+      if (kept === undefined) throw noLatest(module);
+      return kept;
     }
     return this.#parts.answers.get(
       name,
       async (own) => {
-        const asked = await this.#askUpstreamLatest(module, name, own);
-        return asked.kind === 'found' ? asked : derived(await this.#latestOfList(module, options, own));
+        const asked = await settled(this.#ask(name, infoBytesMax, (text) => readInfo(text, module), own));
+        if (own.aborted) throw own.reason;
+        if (!(asked instanceof Error) && asked.kind === 'found') return asked;
+        // Mirrors exist that refuse or fail @latest and serve lists: the list decides, unless it names nothing.
+        const computed = await this.#latestOfList(module, options, own);
+        if (computed !== undefined) return derived(computed);
+        if (asked instanceof Error) throw asked;
+        throw noLatest(module);
       },
       signal,
     );
@@ -93,7 +100,7 @@ export class ModuleQueries {
       throw new HubError('not-cached', `no version of ${module} is stored here, and the request forbids asking for its list`);
     }
     try {
-      return await this.#parts.answers.get(name, (own) => this.#ask(name, listBytesMax, (text) => checkList(text, module), own), signal);
+      return await this.#parts.answers.get(name, (own) => this.#ask(name, listBytesMax, (text) => readList(text, module), own), signal);
     } catch (error) {
       if (signal.aborted) throw error;
       // Gone upstream, or no upstream there: what was stored and proved here goes on being listed.
@@ -109,59 +116,62 @@ export class ModuleQueries {
     return { body: `${versions.join('\n')}\n`, ageSeconds: 0, stale: false, outcome: 'hit' };
   }
 
-  async #askUpstreamLatest(module: ModulePath, name: string, signal: AbortSignal): Promise<Asked> {
-    try {
-      return await this.#ask(name, infoBytesMax, (text) => checkInfo(text, module), signal);
-    } catch (error) {
-      // Mirrors exist that refuse or fail @latest and serve lists: the list decides, and its own failure is the answer then.
-      if (signal.aborted) throw error;
-      return { kind: 'absent', reason: '' };
-    }
-  }
-
-  async #latestOfList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+  /** Undefined when the list names nothing that could be the latest. */
+  async #latestOfList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing | undefined> {
     const raw = await this.#rawList(module, options, signal);
     const versions = parseVersionList(raw.body, module);
     const deciding = decidingVersion(versions);
     const decidingHasGoMod =
       deciding === undefined || (await this.#parts.file('mod', module, deciding, options, signal)) !== legacyGoMod(module);
     const version = latestOf(versions, { decidingHasGoMod });
-    if (version === undefined) throw new HubError('not-found', `${module} has no version that could be the latest`);
-    return { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
+    return version && { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
   }
 
   async #askQuery(module: ModulePath, query: string, name: string, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
-    const asked = await this.#ask(name, infoBytesMax, (text) => checkInfo(text, module), signal).catch((error: unknown) => error as Error);
+    const asked = await settled(this.#ask(name, infoBytesMax, (text) => readInfo(text, module), signal));
     if (!(asked instanceof Error) && asked.kind === 'found') return asked;
-    const matching = await this.#ofPrefix(module, query, options, signal);
+    const matching = await this.#ofPrefix({ module, query, absent: !(asked instanceof Error) }, options, signal);
     if (matching !== undefined) return derived(matching);
     if (asked instanceof Error) throw asked;
     return asked;
   }
 
   /** The `.info` of the highest version that a prefix such as `v1` or `v1.2` stands for; mirrors exist that do not resolve these. */
-  async #ofPrefix(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing | undefined> {
+  async #ofPrefix(
+    { module, query, absent }: { module: ModulePath; query: string; absent: boolean },
+    options: AnswerOptions,
+    signal: AbortSignal,
+  ): Promise<Changing | undefined> {
     if (!/^v(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9}))?$/.test(query)) return undefined;
-    const raw = await this.#rawList(module, options, signal).catch(() => undefined);
-    if (raw === undefined) return undefined; // What the upstream said of the query itself is the better answer.
+    const raw = await settled(this.#rawList(module, options, signal));
+    if (raw instanceof Error) {
+      // That the upstream does not know `v1` says nothing: the list decides, and a list that cannot be had is no absence.
+      if (absent && codeOf(raw) !== 'not-found') throw raw;
+      return undefined;
+    }
     const matching = parseVersionList(raw.body, module).filter((version) => version.startsWith(`${query}.`) && !isPseudoVersion(version));
     const releases = matching.filter((version) => !isPrerelease(version));
     const version = (releases.length > 0 ? releases : matching).toSorted(compareVersions).at(-1);
     return version && { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
   }
 
-  async #ask(resource: string, sizeMaxBytes: number, check: (text: string) => void, signal: AbortSignal): Promise<Asked> {
+  async #ask(resource: string, sizeMaxBytes: number, read: (text: string) => string, signal: AbortSignal): Promise<Asked> {
     const answer = await this.#parts.origin.fetch(
       { resource, sizeMaxBytes, priority: 'waited-for' },
-      async (body) => {
-        const text = await textOf(body);
-        check(text);
-        return text;
-      },
+      async (body) => read(await textOf(body)),
       signal,
     );
     return answer.kind === 'absent' ? answer : { kind: 'found', body: answer.value, origin: answer.origin };
   }
+}
+
+/** What it comes to, a failure being a value like another. */
+function settled<T>(promise: Promise<T>): Promise<T | Error> {
+  return promise.catch((error: unknown) => error as Error);
+}
+
+function noLatest(module: ModulePath): HubError {
+  return new HubError('not-found', `${module} has no version that could be the latest`);
 }
 
 /** It is as old as the list it was found in. */
@@ -175,17 +185,23 @@ async function textOf(body: OriginBody): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** A page of a captive portal is no list, although it came with 200. */
-function checkList(text: string, module: ModulePath): void {
-  if (text.trim() !== '' && parseVersionList(text, module).length === 0 && text.trimStart().startsWith('<')) {
+/**
+ * The versions of a list and nothing else: what is kept and read again for every request is not what an upstream chose to send.
+ * A page of a captive portal is no list, although it came with 200.
+ */
+function readList(text: string, module: ModulePath): string {
+  const versions = parseVersionList(text, module);
+  if (versions.length === 0 && text.trimStart().startsWith('<')) {
     throw new HubError('upstream-invalid', `the upstream's list of ${module} is a web page, not a list of versions`);
   }
+  return versions.map((version) => `${version}\n`).join('');
 }
 
-function checkInfo(text: string, module: ModulePath): void {
+function readInfo(text: string, module: ModulePath): string {
   const info = parseVersionInfo(Buffer.from(text));
   if (!info.ok) throw new HubError('upstream-invalid', `the upstream's answer about ${module} is refused: ${info.reason}`);
   const agreed = checkPathVersion(module, info.value.version);
   if (!agreed.ok)
     throw new HubError('upstream-invalid', `the upstream names ${info.value.version} as a version of ${module}: ${agreed.reason}`);
+  return text;
 }

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { keyOf, openBench, type StationBench } from '../../test/support/station-bench.ts';
 import { address, makeModule, type SyntheticModule } from '../../test/support/synthetic-module.ts';
 import { HubError } from '../base/errors.ts';
+import { listKey } from '../protocol/layout.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
 import { scrubStore, type ScrubParts, type ScrubReport } from './scrub.ts';
 
 const files = ['info', 'mod', 'zip'] as const;
@@ -26,7 +28,11 @@ async function filled(options: Parameters<typeof openBench>[0] = {}): Promise<St
 
 function scrub(bench: StationBench, changes: Partial<ScrubParts> = {}): Promise<ScrubReport> {
   const { store, metadata, prover, database, events, station } = bench;
-  return scrubStore({ store, metadata, prover, database, events, filler: station.filler, ...changes }, () => {}, signal);
+  return scrubStore(
+    { store, metadata, prover, database, events, filler: station.filler, lists: station.lists, ...changes },
+    () => {},
+    signal,
+  );
 }
 
 test('a store in which nothing is wrong', async () => {
@@ -35,7 +41,7 @@ test('a store in which nothing is wrong', async () => {
   const progress: string[] = [];
   const { store, metadata, prover, database, events, station } = bench;
   const report = await scrubStore(
-    { store, metadata, prover, database, events, filler: station.filler },
+    { store, metadata, prover, database, events, filler: station.filler, lists: station.lists },
     ({ checked, total }) => progress.push(`${checked}/${total}`),
     signal,
   );
@@ -45,6 +51,24 @@ test('a store in which nothing is wrong', async () => {
     Array.from({ length: 12 }, (_, at) => `${at + 1}/12`),
   );
   assert.equal(bench.origin.total, 12);
+});
+
+test('lists that a crash left behind are brought up to date', async () => {
+  await using bench = await filled();
+  const { store, station } = bench;
+  await station.lists.settled();
+  const listOf = async (name: string): Promise<string | undefined> =>
+    (await store.readSmall(listKey(name as ModulePath), 1000))?.bytes.toString();
+  await store.remove(listKey('example.com/a' as ModulePath));
+  await store.replace(listKey('example.com/b' as ModulePath), Buffer.from('v0.9.0\n'));
+  await store.replace(listKey('example.com/gone' as ModulePath), Buffer.from('v1.0.0\n'));
+  await scrub(bench);
+  await station.lists.settled();
+  assert.deepEqual(await Promise.all(['example.com/a', 'example.com/b', 'example.com/gone'].map(listOf)), [
+    'v1.0.0\n',
+    'v1.0.0\n',
+    undefined,
+  ]);
 });
 
 test('bad files are fetched again, missing ones forgotten, unknown ones proved, hopeless ones named', async () => {
@@ -128,7 +152,7 @@ test('a scrub that is broken off says so and condemns nothing', async () => {
   const stop = new AbortController();
   const { store, metadata, prover, database, events, station } = bench;
   const running = scrubStore(
-    { store, metadata, prover, database, events, filler: station.filler },
+    { store, metadata, prover, database, events, filler: station.filler, lists: station.lists },
     ({ checked }) => checked === 5 && stop.abort(new HubError('canceled', 'enough')),
     stop.signal,
   );

@@ -6,10 +6,11 @@ import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { ChecksumDatabase } from '../origin/checksum-database.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
-import { MODULES_PREFIX } from '../protocol/layout.ts';
+import { MODULES_PREFIX, parseListKey } from '../protocol/layout.ts';
 import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
 import type { Filler } from './fill.ts';
+import type { ListFiles } from './list-files.ts';
 import { artefactAt } from './module-files.ts';
 import { digest } from './stored-files.ts';
 
@@ -21,6 +22,8 @@ export interface ScrubParts {
   readonly database: ChecksumDatabase | undefined;
   /** Fetches a bad file again, and proves files that metadata does not know. */
   readonly filler: Filler;
+  /** Brings `@v/list` of every module up to date: a crash may have left it behind. */
+  readonly lists: Pick<ListFiles, 'refresh'>;
   readonly events: Events;
 }
 
@@ -53,6 +56,7 @@ export async function scrubStore(
     for (const { key } of rows) {
       signal.throwIfAborted();
       await scrubFile(parts, key, report, signal);
+      refreshList(parts, key);
       onProgress({ checked: report.checked, total: Math.max(total, report.checked) });
     }
     after = rows.at(-1)?.key;
@@ -163,10 +167,18 @@ async function repair(parts: ScrubParts, key: BlobKey, reason: string, report: S
 async function proveUnknown(parts: ScrubParts, report: ScrubReport, signal: AbortSignal): Promise<void> {
   for await (const key of parts.store.keys(MODULES_PREFIX)) {
     signal.throwIfAborted();
+    refreshList(parts, key);
     if (artefactAt(key) === undefined || (await parts.metadata.file(key)) !== undefined) continue;
     report.unknown += 1;
     await proveNow(parts, key, report, signal);
   }
+}
+
+/** A zip may be missing from its list, and a list may name zips that are gone. */
+function refreshList({ lists }: ScrubParts, key: BlobKey): void {
+  const artefact = artefactAt(key);
+  const module = artefact?.kind === 'zip' ? artefact.module : parseListKey(key);
+  if (module !== undefined) lists.refresh(module);
 }
 
 /** Proves a stored file as one that was just fetched. A bad one is set aside and fetched; one that cannot be proved now stays and is not served. */

@@ -2,6 +2,7 @@ import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import type { IndexEntry } from '../meta/metadata.ts';
 import type { UpstreamState } from '../origin/module-origin.ts';
 import type { Served } from './served.ts';
+import type { WarmCounts, WarmRequest, WarmWatch } from './warm.ts';
 
 export interface AnswerOptions {
   /** False for `/cached-only/…` and `Disable-Module-Fetch: true`: only what is stored. */
@@ -14,6 +15,8 @@ export interface Station {
   answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served>;
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
   readiness(): Promise<Readiness>;
+  /** Fetches and proves a whole build list, telling `watch` what happens; answers the last counts. @throws {HubError} bad-request, canceled, storage-fault */
+  warm(request: WarmRequest, watch: WarmWatch, signal: AbortSignal): Promise<WarmCounts>;
 }
 
 /** `ready` is false only when the store is not readable or metadata not reachable; everything else is reported by name and degrades. */

@@ -231,17 +231,16 @@ function answers(make: Make): void {
     const { metadata } = bench;
     const found: AnswerRow = {
       name: 'rsc.io/quote/@v/list',
-      outcome: 'found',
       body: 'v1.0.0\n',
       origin: 'https://proxy.example',
       fetchedAtMs: 5,
     };
-    const absent: AnswerRow = { ...found, outcome: 'absent', body: '', fetchedAtMs: 6 };
+    const next: AnswerRow = { ...found, body: 'v1.0.0\nv1.1.0\n', fetchedAtMs: 6 };
     assert.equal(await metadata.answer(found.name), undefined);
     await metadata.recordAnswer(found);
     assert.deepEqual(await metadata.answer(found.name), found);
-    await metadata.recordAnswer(absent);
-    assert.deepEqual(await metadata.answer(found.name), absent);
+    await metadata.recordAnswer(next);
+    assert.deepEqual(await metadata.answer(found.name), next);
   });
 }
 

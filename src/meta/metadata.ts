@@ -38,11 +38,13 @@ export interface UnusedFile extends FileRow {
   readonly lastUsedAtMs: number;
 }
 
-/** An answer that changes: a list, `@latest`, a query's result. Kept so that it can be served stale when every upstream is down. */
+/**
+ * An answer that changes: a list, `@latest`, a query's result. Kept so that it can be served stale when every upstream is down.
+ * Lists and `@latest` are as many as there are modules and stay; of queries (`….info`) some ten thousand do, the oldest go.
+ */
 export interface AnswerRow {
   /** e.g. `rsc.io/quote/@v/list`, escaped as in the URL. */
   readonly name: string;
-  readonly outcome: 'found' | 'absent';
   readonly body: string;
   readonly origin: string;
   /** Wall clock, milliseconds since the epoch, of the last confirmation by an upstream. */

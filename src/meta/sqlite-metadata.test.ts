@@ -132,16 +132,35 @@ suite('the file', () => {
     );
   });
 
-  test('absent answers are bounded: the oldest go', async () => {
+  test('queries are bounded, the oldest go, and lists stay', async () => {
     await using metadata = await openSqliteMetadata({ file: memoryFile, log: silentLog });
-    const answer = { outcome: 'absent', body: '', origin: 'o' } as const;
-    for (let serial = 0; serial < 10_300; serial += 1)
-      await metadata.recordAnswer({ ...answer, name: `m${serial}/@latest`, fetchedAtMs: serial });
-    const kept = await Promise.all(Array.from({ length: 10_300 }, (_, serial) => metadata.answer(`m${serial}/@latest`)));
-    const count = kept.filter((row) => row !== undefined).length;
+    const answer = { body: '', origin: 'o' } as const;
+    const kept = async (name: (serial: number) => string): Promise<boolean[]> =>
+      Promise.all(Array.from({ length: 10_600 }, async (_, serial) => (await metadata.answer(name(serial))) !== undefined));
+    const query = (serial: number): string => `m/@v/branch-${serial}.info`;
+    const list = (serial: number): string => `m${serial}/@v/list`;
+    for (let serial = 0; serial < 10_600; serial += 1) {
+      await metadata.recordAnswer({ ...answer, name: query(serial), fetchedAtMs: serial });
+      await metadata.recordAnswer({ ...answer, name: list(serial), fetchedAtMs: serial });
+    }
+    const queries = await kept(query);
+    const count = queries.filter(Boolean).length;
     assert.ok(count >= 10_000 && count < 10_000 + 256, `${count} are kept`);
-    assert.equal(kept[0], undefined);
-    assert.notEqual(kept.at(-1), undefined);
+    assert.deepEqual([queries[0], queries.at(-1)], [false, true]);
+    assert.ok((await kept(list)).every(Boolean));
+  });
+
+  test('answers of a database from before queries were bounded are taken over, and what did not exist is forgotten', async () => {
+    await using place = await folder();
+    const file = join(place.path, 'goyi.db');
+    {
+      using old = new DatabaseSync(file);
+      old.exec(`PRAGMA journal_mode = WAL; ${migrations[0]}; PRAGMA application_id = ${0x676f7969}; PRAGMA user_version = 1`);
+      old.exec("INSERT INTO answer VALUES ('m/@v/list', 'found', 'v1.0.0', 'o', 5), ('n/@v/list', 'absent', '', 'o', 5)");
+    }
+    await using metadata = await openSqliteMetadata({ file, log: silentLog });
+    assert.deepEqual(await metadata.answer('m/@v/list'), { name: 'm/@v/list', body: 'v1.0.0', origin: 'o', fetchedAtMs: 5 });
+    assert.equal(await metadata.answer('n/@v/list'), undefined);
   });
 
   test('after closing, everything is refused with a code', async () => {
@@ -235,14 +254,6 @@ suite('a file that is not as it should be', () => {
   });
 });
 
-test('both rooms know a process by the same rules', async () => {
-  // Rooms do not import each other, and base touches nothing outside: so the file stands twice.
-  const [here, there] = await Promise.all(
-    ['.', '../store'].map((room) => readFile(join(import.meta.dirname, room, 'process-identity.ts'), 'utf8')),
-  );
-  assert.equal(here, there);
-});
-
 test('no statement walks through a whole table', async () => {
   using database = new DatabaseSync(memoryFile);
   for (const migration of migrations) database.exec(migration);
@@ -254,7 +265,7 @@ test('no statement walks through a whole table', async () => {
       .map((row) => String(row['detail']));
     for (const step of plan) {
       assert.doesNotMatch(step, /^SCAN (?!.*USING (COVERING )?INDEX)|TEMP B-TREE/, `${name}: ${plan.join('; ')}`);
-      if (name !== 'absentBeyond') assert.doesNotMatch(step, /^SCAN/, `${name}: ${plan.join('; ')}`);
+      if (name !== 'queryBeyond') assert.doesNotMatch(step, /^SCAN/, `${name}: ${plan.join('; ')}`);
     }
   }
 });

@@ -54,7 +54,6 @@ export function fileOf(row: Row): FileRow {
 export function answerOf(row: Row): AnswerRow {
   return {
     name: text(row, 'name'),
-    outcome: text(row, 'outcome') as AnswerRow['outcome'],
     body: text(row, 'body'),
     origin: text(row, 'origin'),
     fetchedAtMs: integer(row, 'fetched_at_ms'),

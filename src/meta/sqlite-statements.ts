@@ -32,11 +32,11 @@ export const statements: Readonly<Record<StatementName, string>> = {
     'INSERT INTO index_entry (stored_at_us, module, version) VALUES (max(?, 1 + coalesce((SELECT max(stored_at_us) FROM index_entry), 0)), ?, ?)',
   indexSince: 'SELECT module, version, stored_at_us FROM index_entry WHERE stored_at_us >= ? ORDER BY stored_at_us LIMIT ?',
 
-  answer: 'SELECT name, outcome, body, origin, fetched_at_ms FROM answer WHERE name = ?',
-  upsertAnswer: `INSERT INTO answer (name, outcome, body, origin, fetched_at_ms) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET outcome = excluded.outcome, body = excluded.body, origin = excluded.origin, fetched_at_ms = excluded.fetched_at_ms`,
-  absentBeyond: `SELECT fetched_at_ms FROM answer WHERE outcome = 'absent' ORDER BY fetched_at_ms DESC LIMIT 1 OFFSET ?`,
-  deleteAbsentUntil: `DELETE FROM answer WHERE outcome = 'absent' AND fetched_at_ms <= ?`,
+  answer: 'SELECT name, body, origin, fetched_at_ms FROM answer WHERE name = ?',
+  upsertAnswer: `INSERT INTO answer (name, body, origin, fetched_at_ms) VALUES (?, ?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET body = excluded.body, origin = excluded.origin, fetched_at_ms = excluded.fetched_at_ms`,
+  queryBeyond: `SELECT fetched_at_ms FROM answer WHERE name GLOB '*.info' ORDER BY fetched_at_ms DESC LIMIT 1 OFFSET ?`,
+  deleteQueriesUntil: `DELETE FROM answer WHERE name GLOB '*.info' AND fetched_at_ms <= ?`,
 
   head: 'SELECT checksum_database, tree_size, root, note FROM head WHERE checksum_database = ?',
   upsertHead: `INSERT INTO head (checksum_database, tree_size, root, note) VALUES (?, ?, ?, ?)
@@ -76,8 +76,8 @@ export type StatementName =
   | 'indexSince'
   | 'answer'
   | 'upsertAnswer'
-  | 'absentBeyond'
-  | 'deleteAbsentUntil'
+  | 'queryBeyond'
+  | 'deleteQueriesUntil'
   | 'head'
   | 'upsertHead'
   | 'deleteHead'

@@ -6,9 +6,9 @@ import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, LeaseAttem
 import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
 
-/** More "does not exist" answers than this are not kept: the oldest go. Looked after every so many answers only. */
-const absentMax = 10_000;
-const absentLookEvery = 256;
+/** More queries than this are not kept: the oldest go. Looked after at the first answer of a process, and every so many answers. */
+const queriesMax = 10_000;
+const queriesLookEvery = 256;
 
 type Uses = readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[];
 
@@ -47,11 +47,11 @@ export class SqliteWrites {
   }
 
   recordAnswer(row: AnswerRow): void {
-    this.#prepared.run('upsertAnswer', row.name, row.outcome, row.body, row.origin, Math.floor(row.fetchedAtMs));
+    this.#prepared.run('upsertAnswer', row.name, row.body, row.origin, Math.floor(row.fetchedAtMs));
     this.#answersRecorded += 1;
-    if (this.#answersRecorded % absentLookEvery !== 0) return;
-    const beyond = this.#prepared.get('absentBeyond', absentMax);
-    if (beyond !== undefined) this.#prepared.run('deleteAbsentUntil', integer(beyond, 'fetched_at_ms'));
+    if (this.#answersRecorded % queriesLookEvery !== 1) return;
+    const beyond = this.#prepared.get('queryBeyond', queriesMax);
+    if (beyond !== undefined) this.#prepared.run('deleteQueriesUntil', integer(beyond, 'fetched_at_ms'));
   }
 
   advanceHead(next: HeadRow, expectedTreeSize: number | undefined): boolean {

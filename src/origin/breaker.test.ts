@@ -108,6 +108,21 @@ test('what is told late about an exchange from before does not disturb a probe',
   assert.equal(bench.breaker.state, 'closed');
 });
 
+test('a probe given up after somebody else was answered leaves it closed', () => {
+  for (const settle of ['abandoned', 'faulted'] as const) {
+    const bench = new Bench();
+    const old = bench.admit();
+    bench.breaker.trip('not there');
+    bench.nowMs = 100;
+    const probe = bench.admit();
+    old.succeeded();
+    assert.equal(bench.breaker.state, 'closed');
+    if (settle === 'abandoned') probe.abandoned();
+    else probe.faulted({ reason: 'one fault', weight: 1, startedMs: bench.nowMs });
+    assert.equal(bench.breaker.state, 'closed', settle);
+  }
+});
+
 test('jitter halves the time at most', () => {
   const bench = new Bench(0);
   bench.breaker.trip('not there');

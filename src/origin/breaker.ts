@@ -81,7 +81,7 @@ export class Breaker {
 
   /** Closes at once: somebody saw that it is there. */
   reset(): void {
-    this.#succeeded(this.#probing);
+    this.#succeeded();
   }
 
   /** A fault that showed after the exchange had ended well: what it delivered cannot be right. */
@@ -91,14 +91,15 @@ export class Breaker {
 
   #admission(probe: symbol | undefined): Admission {
     return {
-      succeeded: () => this.#succeeded(probe),
+      succeeded: () => this.#succeeded(),
       faulted: (fault) => this.#faulted(fault, probe),
       abandoned: () => this.#abandoned(probe),
     };
   }
 
-  #succeeded(probe: symbol | undefined): void {
-    if (this.#probing === probe) this.#probing = undefined;
+  /** Whoever got an answer settled what a probe is still asking. */
+  #succeeded(): void {
+    this.#probing = undefined;
     this.#faults = 0;
     this.#openings = 0;
     if (this.#state !== 'closed') this.#move('closed', 'it answers again');

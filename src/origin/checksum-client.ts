@@ -59,7 +59,7 @@ export const CHECKSUM_LIMITS: ChecksumLimits = {
   refreshWaitMs: 3000,
   refreshBackOffMs: 10_000,
   beyondMs: 2000,
-  tileCacheBytes: 16 * 1024 * 1024,
+  tileCacheBytes: 8 * 1024 * 1024,
   recordCacheBytes: 4 * 1024 * 1024,
 };
 

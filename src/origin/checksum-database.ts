@@ -1,4 +1,4 @@
-import type { Priority } from '../base/gate.ts';
+import type { Urgency } from '../base/gate.ts';
 
 /** The two hashes of a module version, as a record of the database's log that was proved to be in it. */
 export interface ProvedRecord {
@@ -15,9 +15,8 @@ export interface ProvedRecord {
 }
 
 /** Which transport to avoid: proofs should rather not come from the mirror that served the bytes. */
-export interface LookupOptions {
+export interface LookupOptions extends Urgency {
   readonly avoidOrigin?: string;
-  readonly priority: Priority;
 }
 
 /** One checksum database, read through untrusted transports and believed only as far as its signature and our durable head reach. */

@@ -1,13 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import { HubError, codeOf, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
-import type { Priority } from '../base/gate.ts';
+import type { Urgency } from '../base/gate.ts';
 import { untilAborted } from '../base/single-flight.ts';
 import type { ChecksumTransport } from './checksum-transport.ts';
 
 /** How hard to try for an answer. */
-export interface Effort {
-  readonly priority: Priority;
+export interface Effort extends Urgency {
   /** False: only what is in memory or stored. */
   readonly online: boolean;
   /** Asked last: rather not let the mirror that served the bytes prove them too. */
@@ -129,7 +128,7 @@ export class TransportRace {
   ): Promise<Outcome<T>> {
     const { origin } = transport;
     const get = async (resource: string, sizeMaxBytes: number): Promise<Buffer | undefined> => {
-      const answer = await transport.get({ resource, sizeMaxBytes, priority: effort.priority }, signal);
+      const answer = await transport.get({ resource, sizeMaxBytes, priority: effort.priority, raised: effort.raised }, signal);
       if (answer.kind === 'absent') return undefined;
       if (answer.body.length > sizeMaxBytes) throw new HubError('log-invalid', `${resource} is longer than ${sizeMaxBytes} bytes`);
       return answer.body;

@@ -1,4 +1,4 @@
-import type { Priority } from '../base/gate.ts';
+import type { Urgency } from '../base/gate.ts';
 
 /** An untrusted way to a checksum database: an upstream's `/sumdb/NAME`, or the database's own address or a mirror of it. */
 export interface ChecksumTransport {
@@ -9,7 +9,7 @@ export interface ChecksumTransport {
    * @throws {HubError} origin-unavailable, origin-timeout, upstream-refused, upstream-invalid (too large), overloaded
    */
   get(
-    request: { readonly resource: string; readonly sizeMaxBytes: number; readonly priority: Priority },
+    request: Urgency & { readonly resource: string; readonly sizeMaxBytes: number },
     signal: AbortSignal,
   ): Promise<{ readonly kind: 'found'; readonly body: Buffer } | { readonly kind: 'absent'; readonly reason: string }>;
 }

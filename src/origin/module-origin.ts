@@ -1,4 +1,4 @@
-import type { Priority } from '../base/gate.ts';
+import type { Urgency } from '../base/gate.ts';
 
 /** The body of a 200, to be read once and to the end. Iterating throws {HubError} origin-unavailable or origin-timeout after retries and Range continuations are spent, upstream-invalid when it is too large. */
 export interface OriginBody extends AsyncIterable<Uint8Array> {
@@ -6,12 +6,11 @@ export interface OriginBody extends AsyncIterable<Uint8Array> {
   readonly sizeBytes: number | undefined;
 }
 
-export interface OriginRequest {
+export interface OriginRequest extends Urgency {
   /** What stands after the upstream's base address, escaped, without a leading slash: `rsc.io/quote/@v/v1.5.2.zip`. */
   readonly resource: string;
   /** More than this is refused while reading. */
   readonly sizeMaxBytes: number;
-  readonly priority: Priority;
 }
 
 export type OriginAnswer<T> =

@@ -88,6 +88,7 @@ const table: readonly { behaviours: readonly (Behaviour | 'down' | 'dead' | 'sil
   { behaviours: [{ status: 204 }], outcome: 'origin-unavailable' },
   { behaviours: [{ status: 206 }], outcome: 'origin-unavailable' },
   { behaviours: [{ status: 301 }], outcome: 'origin-unavailable' },
+  { behaviours: [{ status: 302, headers: { location: 'http://127.0.0.1:1/' } }], outcome: 'origin-unavailable' },
   { behaviours: [{ hang: true }], outcome: 'origin-timeout' },
   { behaviours: [{ stallAfterBytes: 2 }], outcome: 'origin-timeout' },
   { behaviours: [{ endless: true }], outcome: 'upstream-invalid' },
@@ -138,6 +139,18 @@ for (const { behaviours, outcome } of table) {
     for (const upstream of own.upstreams) while (upstream.active > 0) await pause(2);
   });
 }
+
+test('redirects to where nobody may go are refused, and do not take the rest of that upstream along', async () => {
+  await using own = await rig(1);
+  const canary = await startScriptedUpstream({ files: { secret: 'secret' } });
+  await using _canary = canary;
+  own.upstreams[0]?.on('b', { status: 302, headers: { location: `${canary.url}/secret` } });
+  for (let i = 0; i < 5; i += 1)
+    await assert.rejects(own.set.fetch({ ...request, resource: 'b' }, text, never), { code: 'origin-unavailable' });
+  assert.equal(await outcomeOf(own.set), 'found: from 0');
+  assert.equal(own.set.states()[0]?.breaker, 'closed');
+  assert.equal(canary.requests.length, 0);
+});
 
 test('the reasons are the first lines of the upstreams', async () => {
   await using own = await rig(2);

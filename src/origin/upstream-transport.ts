@@ -45,7 +45,7 @@ export function createUpstreamTransport(upstream: Upstream, databaseName: string
 async function getThrough(
   upstream: Upstream,
   resource: string,
-  { sizeMaxBytes, priority }: TransportRequest,
+  { sizeMaxBytes, priority, raised }: TransportRequest,
   signal: AbortSignal,
 ): Promise<TransportAnswer> {
   const admission = upstream.breaker.admit();
@@ -54,7 +54,7 @@ async function getThrough(
       'origin-unavailable',
       `${upstream.name} is down: ${upstream.breaker.lastFault ?? 'it is being asked whether it is back'}`,
     );
-  const request: OriginRequest = { resource, sizeMaxBytes, priority };
+  const request: OriginRequest = { resource, sizeMaxBytes, priority, raised };
   const answer = await upstream.open(request, admission, signal);
   switch (answer.kind) {
     case 'absent':

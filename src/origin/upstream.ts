@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
-import { Gate, type Priority } from '../base/gate.ts';
+import { Gate, priorityOf, type Urgency } from '../base/gate.ts';
 import { withoutCredentials } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { OutboundClient, OutboundResponse } from '../net/outbound-client.ts';
@@ -107,8 +107,8 @@ export class Upstream {
     let leave: (() => void) | undefined;
     try {
       const arrivedMs = clock.monotonicMs();
-      leave = await this.#enter(request.priority, signal);
-      const deadlineMs = (request.priority === 'prefetch' ? clock.monotonicMs() : arrivedMs) + limits.upstreamMs;
+      leave = await this.#enter(request, signal);
+      const deadlineMs = (priorityOf(request) === 'prefetch' ? clock.monotonicMs() : arrivedMs) + limits.upstreamMs;
       const attempt = await this.#ask({ request, headers: {}, admission, deadlineMs }, signal);
       const meaning = meaningOf(attempt.response.status);
       if (meaning.kind === 'found') {
@@ -194,16 +194,16 @@ export class Upstream {
     return this.#doubts.do('', ask, signal);
   }
 
-  async #enter(priority: Priority, signal: AbortSignal): Promise<() => void> {
+  async #enter(urgency: Urgency, signal: AbortSignal): Promise<() => void> {
     // Whoever is waited for keeps a quarter of the time for the answer itself.
-    const waitMs = this.#options.limits.upstreamMs * (priority === 'prefetch' ? 10 : 0.75);
+    const waitMs = this.#options.limits.upstreamMs * (priorityOf(urgency) === 'prefetch' ? 10 : 0.75);
     const patience = new AbortController();
     const timer = setTimeout(
       () => patience.abort(new HubError('origin-timeout', `${this.name}: no slot became free in ${waitMs} ms`)),
       waitMs,
     );
     try {
-      return await this.#gate.enter(priority, AbortSignal.any([signal, patience.signal]));
+      return await this.#gate.enter(urgency, AbortSignal.any([signal, patience.signal]));
     } finally {
       clearTimeout(timer);
     }
@@ -273,6 +273,9 @@ function weightOf(fault: OutboundFault | undefined): number {
     case 'too-slow':
     case 'too-large':
       return 0.5;
+    // Where one redirect leads is about one thing.
+    case 'forbidden':
+      return 0.1;
     default:
       return 1;
   }

@@ -66,7 +66,9 @@ export function legacyGoMod(module: ModulePath): string {
   return `module ${module}\n`;
 }
 
-interface Statement {
+export interface Statement {
+  /** From 1. */
+  readonly line: number;
   readonly verb: string;
   readonly words: readonly string[];
   /** The text after `//`, without it. */
@@ -74,9 +76,11 @@ interface Statement {
 }
 
 /** Each line outside a block, and each line inside one with the block's verb. Only verbs that can head a block open one. */
-function* statements(text: string): Generator<Statement> {
+export function* statements(text: string): Generator<Statement> {
   let block: string | undefined;
+  let number = 0;
   for (let start = 0; start < text.length; ) {
+    number += 1;
     const newline = text.indexOf('\n', start);
     const end = newline < 0 ? text.length : newline;
     const line = splitLine(text.slice(start, end));
@@ -85,9 +89,9 @@ function* statements(text: string): Generator<Statement> {
     if (verb === undefined) continue;
     if (block !== undefined) {
       if (verb === ')') block = undefined;
-      else yield { verb: block, words: line.words, comment: line.comment };
+      else yield { line: number, verb: block, words: line.words, comment: line.comment };
     } else if (rest.at(-1) === '(') block = rest.length === 1 ? verb : '';
-    else yield { verb, words: rest, comment: line.comment };
+    else yield { line: number, verb, words: rest, comment: line.comment };
   }
 }
 
@@ -104,7 +108,7 @@ function splitLine(line: string): { readonly words: readonly string[]; readonly 
 }
 
 /** The content of a quoted string; any other word as it is. What is quoted wrongly keeps its quotes, which nothing legal has. */
-function unquoted(word: string): string {
+export function unquoted(word: string): string {
   const quoted = /^(["`])([^"`\\]*)\1$/.exec(word);
   return quoted?.[2] ?? word;
 }
@@ -122,7 +126,7 @@ function isIndirect(comment: string): boolean {
 }
 
 /** Go's own leniency: `v1.9` and `1.9.x` in the file of a dependency are read as `1.9`. */
-function goVersion(text = ''): string | undefined {
+export function goVersion(text = ''): string | undefined {
   if (text.length > 64) return undefined;
   if (/^[1-9]\d*\.(0|[1-9]\d*)(\.(0|[1-9]\d*))?([a-z]+\d+)?$/.test(text)) return text;
   return /^v?([1-9]\d*\.(?:0|[1-9]\d*))\D.*$/.exec(text)?.[1];

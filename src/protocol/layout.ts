@@ -39,6 +39,13 @@ export function listKey(module: ModulePath): BlobKey {
   return `${versionsFolder(module)}list` as BlobKey;
 }
 
+/** Inverts {@link listKey}; undefined for every other key. */
+export function parseListKey(key: string): ModulePath | undefined {
+  if (!key.startsWith(MODULES_PREFIX) || !key.endsWith('/@v/list')) return undefined;
+  const module = unescapePath(key.slice(MODULES_PREFIX.length, -'/@v/list'.length));
+  return module.ok ? module.value : undefined;
+}
+
 /** Inverts {@link moduleFileKey}; undefined for every other key. */
 export function parseModuleFileKey(key: string): ModuleFileName | undefined {
   const at = key.lastIndexOf('/@v/');

@@ -16,6 +16,7 @@
  */
 import { type Parsed, parsed, refused } from '../base/parsed.ts';
 import { type ModulePath, unescapePath } from './module-path.ts';
+import { TILE_WIDTH } from './tile.ts';
 import { type Version, checkPathVersion, unescapeVersion } from './version.ts';
 
 /** A tile as its URL names it. Width 256 is the full tile, whose URL has no `.p/W`. */
@@ -44,9 +45,6 @@ export type ParsedRequest =
 
 /** Of the path as sent. The longest names that go.dev's own mirror knows stay below a tenth of it. */
 export const REQUEST_PATH_BYTES_MAX = 4096;
-
-/** Hashes in a full tile: its height is 8. */
-export const TILE_WIDTH = 256;
 
 /** Levels as golang.org/x/mod/sumdb/tlog bounds them. */
 const TILE_LEVEL_MAX = 63;

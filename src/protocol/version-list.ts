@@ -14,13 +14,16 @@ import { type Version, VERSION_BYTES_MAX, checkPathVersion, compareVersions, isI
 /** Versions of one list that are read; the rest of the body is ignored. The longest real lists have some thousands. */
 export const LIST_VERSIONS_MAX = 100_000;
 
+/** Lines of one list that are looked at: of nothing but blank lines a body holds millions. */
+export const LIST_LINES_MAX = 500_000;
+
 /** Characters of one line that are looked at: a version and a time. */
 const LINE_LENGTH_MAX = VERSION_BYTES_MAX + 64;
 
 /** Every canonical version of the module in the list, pseudo-versions too, each once, in the order of the list. Linear in the text. */
 export function parseVersionList(text: string, module: ModulePath): readonly Version[] {
   const versions = new Set<Version>();
-  for (let start = 0; start < text.length && versions.size < LIST_VERSIONS_MAX; ) {
+  for (let start = 0, lines = 0; start < text.length && versions.size < LIST_VERSIONS_MAX && lines < LIST_LINES_MAX; lines += 1) {
     const newline = text.indexOf('\n', start);
     const end = newline < 0 ? text.length : newline;
     if (end - start <= LINE_LENGTH_MAX) {

@@ -4,6 +4,7 @@ import { unreachable } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { Station } from '../hub/station.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
+import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
 import type { Exchange, FailureCode, RequestKind } from './exchange.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
@@ -12,7 +13,7 @@ import type { ServerLimits } from './limits.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
 import { parseTarget, route, type Route } from './router.ts';
 import { NO_STORE, sendServed, sendText, SHORT_LIVED, TEXT, type Sender } from './send-answer.ts';
-import { STATUS_CLIENT_LEFT, statusOf } from './status.ts';
+import { STATUS_CLIENT_LEFT, statusOfFailure } from './status.ts';
 import { METRICS_CONTENT_TYPE } from './telemetry.ts';
 import { clientAddress, welcomePage } from './welcome.ts';
 
@@ -45,12 +46,14 @@ export class Answering {
   readonly #sender: Sender;
   readonly #readinessReport: Briefly<ReadinessReport>;
   readonly #metricsText: Briefly<string>;
+  readonly #api: Api;
   #waiting = 0;
 
   constructor(parts: AnsweringParts, sender: Sender) {
     this.#parts = parts;
     this.#sender = sender;
     const { station, log, clock, metricsText } = parts;
+    this.#api = new Api({ station, clock }, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
@@ -72,6 +75,7 @@ export class Answering {
 
   #answer(exchange: Exchange): void | Promise<void> {
     const { req } = exchange;
+    if (isApiTarget(req.url)) return this.#api.answer(exchange);
     if (req.method !== 'GET' && !exchange.isHead) {
       // What the body holds is not read.
       exchange.res.shouldKeepAlive = false;
@@ -209,6 +213,7 @@ export class Answering {
   }
 
   #refuse(exchange: Exchange, code: FailureCode, sentence: string, more: readonly string[] = []): void {
+    if (isApiTarget(exchange.req.url)) return this.#api.refuse(exchange, code, sentence, more);
     exchange.failure = code;
     const status = statusOfFailure(code);
     const trailer = status >= 500 ? `(goyi: ${code}, request ${exchange.id})` : undefined;
@@ -217,19 +222,6 @@ export class Answering {
     const headers = ['Cache-Control', isAbsent ? SHORT_LIVED : NO_STORE, 'Goyi-Error', code];
     if (code === 'overloaded' || code === 'still-fetching') headers.push('Retry-After', '5');
     sendText(this.#sender, exchange, status, TEXT, formatErrorBody(sentence, trailer), [...headers, ...more]);
-  }
-}
-
-function statusOfFailure(code: FailureCode): number {
-  switch (code) {
-    case 'unauthorized':
-      return 401;
-    case 'range-unsatisfiable':
-      return 416;
-    case 'internal':
-      return 503;
-    default:
-      return statusOf(code);
   }
 }
 

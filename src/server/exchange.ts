@@ -3,10 +3,10 @@ import { HubError, type ErrorCode } from '../base/errors.ts';
 import type { CacheOutcome } from '../base/events.ts';
 
 /** What was asked for, as a label of metrics. */
-export type RequestKind = 'info' | 'mod' | 'zip' | 'list' | 'latest' | 'query' | 'sumdb' | 'index' | 'probe' | 'other';
+export type RequestKind = 'info' | 'mod' | 'zip' | 'list' | 'latest' | 'query' | 'sumdb' | 'index' | 'probe' | 'api' | 'other';
 
 /** Why an answer failed: an {@link ErrorCode}, or one of the few that only a server knows. */
-export type FailureCode = ErrorCode | 'unauthorized' | 'range-unsatisfiable' | 'internal';
+export type FailureCode = ErrorCode | 'unauthorized' | 'forbidden' | 'range-unsatisfiable' | 'internal';
 
 /** One request and its answer, and what will be said of it in log and metrics. Owned by the connection it came on. */
 export class Exchange {

@@ -56,6 +56,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       },
       index: async () => [],
       readiness: async () => readyReport,
+      warm: () => Promise.reject(new HubError('not-found', 'nothing is warmed here')),
       ...station,
     },
     databases: ['sum.golang.org'],

@@ -62,6 +62,13 @@ export function sendText(
   }
 }
 
+/** The head of a 200 whose body is written line by line as things happen. */
+export function beginStream(sender: Sender, exchange: Exchange, contentType: string): void {
+  // A proxy in front that collects lines would hide the progress.
+  begin(sender, exchange, 200, ['Content-Type', contentType, 'Cache-Control', NO_STORE, 'X-Accel-Buffering', 'no']);
+  exchange.res.flushHeaders();
+}
+
 function refuseRange(sender: Sender, exchange: Exchange, sizeBytes: number): void {
   exchange.failure = 'range-unsatisfiable';
   const body = formatErrorBody(`the range asked for lies outside of the ${sizeBytes} bytes`);

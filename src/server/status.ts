@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
 import { unreachable } from '../base/invariant.ts';
+import type { FailureCode } from './exchange.ts';
 
 /**
  * The status of an answer that failed. 404 is said only for true absence, because the go command then asks its next proxy:
@@ -41,6 +42,22 @@ export function statusOf(code: ErrorCode): number {
       return 507;
     default:
       return unreachable(code);
+  }
+}
+
+/** The same for the codes that only a server knows. */
+export function statusOfFailure(code: FailureCode): number {
+  switch (code) {
+    case 'unauthorized':
+      return 401;
+    case 'forbidden':
+      return 403;
+    case 'range-unsatisfiable':
+      return 416;
+    case 'internal':
+      return 503;
+    default:
+      return statusOf(code);
   }
 }
 

@@ -222,6 +222,13 @@ function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
 
 function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents> {
   const registers = [registry];
+  const aheadFiles = new Counter({
+    name: 'goyi_ahead_files_total',
+    help: 'Files fetched before anybody asked for them, and those of them that were asked for later',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const aheadBytes = new Counter({ name: 'goyi_ahead_bytes_total', help: 'The same in bytes', labelNames: ['outcome'], registers });
   const fills = new Counter({ name: 'goyi_fills_total', help: 'Fills by kind and outcome', labelNames: ['kind', 'outcome'], registers });
   const fillSeconds = new Histogram({
     name: 'goyi_fill_seconds',
@@ -264,6 +271,10 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
     verificationFailed({ reason, subject, detail }) {
       unverified.labels(reason).inc();
       log.error('verification failed', { reason, subject, detail });
+    },
+    lookedAhead({ outcome, sizeBytes }) {
+      aheadFiles.labels(outcome).inc();
+      aheadBytes.labels(outcome).inc(sizeBytes);
     },
     headAdvanced({ database, treeSize: size }) {
       treeSize.labels(database).set(size);

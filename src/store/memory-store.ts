@@ -68,7 +68,8 @@ class InMemory implements MemoryStore {
     this.#faults('before', 'stage', undefined);
     this.#folder ??= mkdtemp(join(tmpdir(), 'goyi-memory-store-'));
     this.#serial += 1;
-    const localPath = join(await this.#folder, `${this.#serial}.part`);
+    const name = `${this.#serial}.part`;
+    const localPath = join(await this.#folder, name);
     const staged = new MemoryStagedBlob({
       localPath,
       digest,

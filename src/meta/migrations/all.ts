@@ -1,4 +1,5 @@
 import { start } from './0001-start.ts';
+import { answers } from './0002-answers.ts';
 
 /** In order; the schema's number is how many were applied. One that was released is never changed. */
-export const migrations: readonly string[] = [start];
+export const migrations: readonly string[] = [start, answers];
