@@ -31,7 +31,8 @@ export class Report {
       row = { ...of, figures: {}, notes: [] };
       this.rows.push(row);
     }
-    for (const [name, value] of Object.entries(figures)) (row.figures[name] ??= []).push(value);
+    // wrk knows no 99th percentile of a few requests.
+    for (const [name, value] of Object.entries(figures)) if (Number.isFinite(value)) (row.figures[name] ??= []).push(value);
     if (note !== undefined && !row.notes.includes(note)) row.notes.push(note);
   }
 

@@ -35,7 +35,6 @@ for (const { module, version, why } of projects) {
     const wanted = new Set(relay.requests.slice(before).filter(isArtefact).map(decodeURIComponent));
     assert.ok(wanted.size > 100, `${wanted.size} artefacts`);
 
-    console.log('T direct', performance.now());
     await using hub = await startHub({
       dataDir: join(folder.path, 'data'),
       upstreams: [relay.url],
@@ -49,13 +48,10 @@ for (const { module, version, why } of projects) {
     const fetched = relay.requests.slice(before).filter(isArtefact).map(decodeURIComponent);
     assert.deepEqual(fetched.toSorted(), [...wanted].toSorted());
 
-    console.log('T warmed', performance.now());
     relay.decide = () => ({ kind: 'drop' });
     await go(hub.url, 'through');
-    console.log('T go', performance.now());
     const again = await runGoyi(['warm', '--hub', hub.url, '--json', project], { GOENV: 'off' });
     assert.equal(again.code, 0, again.output);
-    console.log('T again', performance.now());
     const { fetched: more, failed } = JSON.parse(again.output) as { fetched: number; failed: number };
     assert.deepEqual([more, failed], [0, 0], 'its go.sum asks for nothing else and agrees');
   });

@@ -9,7 +9,7 @@
  *
  * https://go.dev/ref/mod#minimal-version-selection, https://go.dev/ref/mod#graph-pruning
  */
-import type { GoMod } from '../protocol/go-mod.ts';
+import { isPruned, type GoMod } from '../protocol/go-mod.ts';
 import { type MainGoMod, type ModuleAt, nameOf, replacementOf } from '../protocol/main-go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { compareVersions, type Version } from '../protocol/version.ts';
@@ -96,10 +96,4 @@ class Walk {
     }
     return reading;
   }
-}
-
-/** Whether the requirements of a go.mod with this go line are complete; without a line it counts as go 1.16. */
-function isPruned(go: string | undefined): boolean {
-  const minor = /^1\.(\d+)/.exec(go ?? '')?.[1];
-  return minor === undefined ? go !== undefined : Number(minor) >= 17;
 }

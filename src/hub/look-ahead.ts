@@ -16,7 +16,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Events } from '../base/events.ts';
 import type { Clock } from '../base/clock.ts';
-import { parseGoMod } from '../protocol/go-mod.ts';
+import { isPruned, parseGoMod } from '../protocol/go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { compareVersions, type Version } from '../protocol/version.ts';
 import type { BlobKey } from '../base/blob-key.ts';
@@ -172,10 +172,4 @@ export class LookAhead implements AsyncDisposable {
     const bytes = await this.#parts.readMod(artefact);
     if (bytes !== undefined) this.#wantRequired(bytes, { evenPruned: false });
   }
-}
-
-/** Whether the go command stops reading at this module's requirements: since go 1.17 they are complete. https://go.dev/ref/mod#graph-pruning */
-function isPruned(go: string | undefined): boolean {
-  const minor = /^1\.(\d+)/.exec(go ?? '')?.[1];
-  return minor !== undefined && Number(minor) >= 17;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { readVectors } from '../../test/oracle/read-vectors.ts';
-import { REQUIREMENTS_MAX, legacyGoMod, parseGoMod } from './go-mod.ts';
+import { REQUIREMENTS_MAX, legacyGoMod, parseGoMod, isPruned } from './go-mod.ts';
 import { parseModulePath } from './module-path.ts';
 
 type Answer = { readonly module: string; readonly go: string; readonly require: readonly (readonly [string, string, boolean])[] };
@@ -109,3 +109,17 @@ test('requirements beyond the limit are left out', () => {
   const result = parseGoMod(text);
   assert.ok(result.ok && result.value.require.length === REQUIREMENTS_MAX);
 });
+
+for (const { go, pruned } of [
+  { go: undefined, pruned: false },
+  { go: '1.9', pruned: false },
+  { go: '1.16', pruned: false },
+  { go: '1.17rc1', pruned: false },
+  { go: '1.17', pruned: true },
+  { go: '1.17.3', pruned: true },
+  { go: '1.18beta1', pruned: true },
+  { go: '1.26.8', pruned: true },
+  { go: '2.0', pruned: true },
+]) {
+  test(`isPruned(${go})`, () => assert.equal(isPruned(go), pruned));
+}

@@ -61,6 +61,17 @@ export function parseGoMod(text: string): Parsed<GoMod> {
   return parsed({ module: module.value, ...(go === undefined ? {} : { go }), ...(toolchain === undefined ? {} : { toolchain }), require });
 }
 
+/**
+ * Whether the requirements of a go.mod with this go line are complete, so that the go command reads no further below it in the graph of another module:
+ * since go 1.17. Without a line it counts as go 1.16. https://go.dev/ref/mod#graph-pruning
+ */
+export function isPruned(go: string | undefined): boolean {
+  const [, major, minor, kind] = /^(\d+)\.(\d+)(rc|beta)?/.exec(go ?? '1.16') ?? [];
+  if (major !== '1') return true;
+  // A release candidate comes before its release.
+  return kind === undefined ? Number(minor) >= 17 : Number(minor) > 17;
+}
+
 /** What the go command makes up for a module that has no go.mod file. */
 export function legacyGoMod(module: ModulePath): string {
   return `module ${module}\n`;
