@@ -21,7 +21,7 @@ const usage = `npm run bench -- [OPTIONS]
   --athens PATH           compare with this Athens binary
   --nginx PATH            compare with static files from this nginx (default: nginx, if there is one)
   --only LIST             only these servers, by name
-  --rounds N              how often each thing is measured (default 3; with --quick 1 for cold and client)
+  --rounds N              how often each thing is measured (default 3; with --quick 2 for hot, 1 for the others)
   --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT for the suite client (default 150:40:0)
   --workers N             of goyi (default 2)
   --node-options=FLAGS    for goyi's processes, such as "--cpu-prof --cpu-prof-dir=DIR"
@@ -64,7 +64,7 @@ async function main(): Promise<number> {
   const { quick } = flags;
   try {
     for (const suite of flags.suites.split(',')) {
-      const rounds = Number(flags.rounds ?? (quick && suite !== 'hot' ? 1 : 3));
+      const rounds = Number(flags.rounds ?? (quick ? (suite === 'hot' ? 2 : 1) : 3));
       await using lab = await Lab.open({ recording, contenders, report, rounds, quick });
       if (suite === 'hot') await runHot(lab);
       else if (suite === 'cold') await runCold(lab);

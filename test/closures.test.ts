@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { type GoSettings, realUpstream, runGo } from './support/go-command.ts';
-import { startHub, temporaryFolder } from './support/hub-process.ts';
+import { roomyFolder, startHub } from './support/hub-process.ts';
 import { startRelay } from './support/relay-upstream.ts';
 
 const projects = [
@@ -32,7 +32,7 @@ async function downloadAll(
 }
 
 test('three large projects download through the hub, prove, and download again with the upstream gone', async (t) => {
-  await using folder = await temporaryFolder();
+  await using folder = await roomyFolder(3 * 2 ** 30);
   const target = await realUpstream();
   await using relay = await startRelay(target);
   const dataDir = join(folder.path, 'data');

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { realUpstream, runGo } from './support/go-command.ts';
-import { runGoyi, startHub, temporaryFolder } from './support/hub-process.ts';
+import { roomyFolder, runGoyi, startHub } from './support/hub-process.ts';
 import { startRelay } from './support/relay-upstream.ts';
 import { startWorld } from './support/synthetic-world.ts';
 
@@ -19,7 +19,7 @@ const isArtefact = (path: string): boolean => /\.(?:info|mod|zip)$/.test(path);
 
 for (const { module, version, why } of projects) {
   test(`${module}@${version}, ${why}: goyi warm fetches what go mod download asks for, no more and no less`, async () => {
-    await using folder = await temporaryFolder();
+    await using folder = await roomyFolder(2 * 2 ** 30);
     await using relay = await startRelay(await realUpstream());
     const goMod = await (await fetch(`${relay.url}/${module}/@v/${version}.mod`)).text();
     const project = join(folder.path, 'project');
