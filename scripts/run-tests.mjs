@@ -25,7 +25,7 @@ if (files.length === 0) {
 }
 
 function findTests() {
-  const tops = full ? ['test/full'] : ['src', 'test', 'scripts'];
+  const tops = full ? ['test/full'] : ['src', 'test', 'scripts', 'bench'];
   return tops
     .map((top) => join(root, top))
     .filter((top) => existsSync(top))
