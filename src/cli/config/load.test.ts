@@ -8,7 +8,7 @@ import { formatFault } from './faults.ts';
 import type { HubConfig } from './hub-config.ts';
 import { type ConfigInput, type ConfigOutcome, loadConfig } from './load.ts';
 import { flagName, variableName } from './overrides.ts';
-import { configJsonSchema, configKeys } from './schema.ts';
+import { configKeys } from './schema.ts';
 
 function load(text: string | undefined, more: Partial<ConfigInput> = {}): ConfigOutcome {
   const file = text === undefined ? undefined : { path: '/etc/goyi/goyi.yaml', shown: 'goyi.yaml', text };
@@ -291,9 +291,4 @@ test('any text is an answer', () => {
       assert.ok(outcome.ok || outcome.faults.length > 0);
     }),
   );
-});
-
-test('an editor gets a JSON Schema', () => {
-  const { properties } = configJsonSchema() as { properties: Record<string, unknown> };
-  assert.ok('listen' in properties && 'limits' in properties);
 });

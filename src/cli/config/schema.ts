@@ -143,11 +143,6 @@ export function namesInGroup(path: readonly (string | number)[]): readonly strin
   return [...new Set(below.map((key) => key.name.slice(prefix.length).split('.')[0] ?? ''))];
 }
 
-/** A JSON Schema of the file for editors. */
-export function configJsonSchema(): unknown {
-  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-}
-
 function group<T extends z.core.$ZodLooseShape>(shape: T): z.ZodPrefault<z.ZodObject<T, z.core.$strict>> {
   return z.strictObject(shape).prefault({} as never);
 }
