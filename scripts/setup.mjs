@@ -30,7 +30,7 @@ async function main() {
         stamp = readStamp();
       }
     } finally {
-      rmSync(lockDir, { recursive: true, force: true });
+      dropLock();
     }
   }
   return checkNode(stamp);
@@ -185,8 +185,15 @@ function removeIfDead() {
     if (error.code === 'EEXIST') return;
     throw error;
   }
-  if (lockOwner() === token) rmSync(lockDir, { recursive: true, force: true });
+  if (lockOwner() === token) dropLock();
   rmSync(claim, { recursive: true, force: true });
+}
+
+/** The lock goes as it came, by one rename: emptied file by file it would for a moment be an empty folder, which a waiter's rename replaces. */
+function dropLock() {
+  const gone = join(lockRoot, `setup.gone.${randomUUID()}`);
+  renameSync(lockDir, gone);
+  rmSync(gone, { recursive: true, force: true });
 }
 
 function lockOwner() {
