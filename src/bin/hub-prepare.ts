@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { codeOf, messageOf } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
+import { restoreKept } from '../hub/settle-files.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { resolveUpstreams } from './default-upstreams.ts';
@@ -16,6 +17,8 @@ async function prepare(config: HubConfig, isTerminal: boolean): Promise<readonly
   const swept = await store.sweep();
   if (swept > 0) log.info('half-written files of an ended process were removed', { files: swept });
   await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log });
+  const restored = await restoreKept({ store, metadata });
+  if (restored > 0) log.warn('files that the machine had not written when it stopped were restored', { files: restored });
   return await resolveUpstreams(config, { env: process.env, metadata, log });
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Priority, Urgency } from '../base/gate.ts';
+import { invariant } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { FileRow, FillFailure, Metadata, Proof } from '../meta/metadata.ts';
@@ -16,9 +17,11 @@ import { escapeVersion } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore, StagedBlob } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
+import { keptBytesMax } from './kept-store.ts';
 import { LeaseReturns } from './lease-returns.ts';
 import { type Artefact, chunksOf, type StoredFiles, smallFileBytesMax } from './stored-files.ts';
 import { pause } from './pause.ts';
+import { PieceWriter } from './piece-writer.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -49,14 +52,12 @@ export interface FillParts {
   readonly onZipStored: (artefact: Artefact) => void;
 }
 
-/** Bytes in staging that were checked and, where a database covers them, proved. */
+/** Bytes that were checked and, where a database covers them, proved. */
 interface Checked {
-  readonly staged: StagedBlob;
+  readonly received: Received;
   readonly sha256: string;
   readonly h1: string | undefined;
   readonly proof: Proof;
-  /** All bytes of an `.info` or a `.mod` that is to be served from memory. */
-  readonly small: Buffer | undefined;
 }
 
 interface Progress {
@@ -260,14 +261,12 @@ export class Filler implements AsyncDisposable {
   async #check(artefact: Artefact, body: OriginBody, lookup: Lookup | undefined, signal: AbortSignal): Promise<Checked> {
     const progress: Progress = { receivedBytes: 0, totalBytes: body.sizeBytes };
     this.#progress.set(artefact.key, progress);
-    const staged = await this.#parts.store.stage({ digest: 'given' });
+    const received = await receive(body, { store: this.#parts.store, progress, kind: artefact.kind, lookup });
     try {
-      const received = await receive(body, { staged, progress, kind: artefact.kind, lookup });
-      const { sha256, h1 } = await this.#hash(artefact, staged, received, signal);
-      const proof = await this.#prove(artefact, h1, lookup);
-      return { staged, sha256, h1, proof, small: received.small };
+      const { sha256, h1 } = await this.#hash(artefact, received, signal);
+      return { received, sha256, h1, proof: await this.#prove(artefact, h1, lookup) };
     } catch (error) {
-      await staged[Symbol.asyncDispose]();
+      await received.staged?.[Symbol.asyncDispose]();
       throw error;
     }
   }
@@ -275,20 +274,20 @@ export class Filler implements AsyncDisposable {
   /** The digest of the file and the artefact's own hash, after the rules for its kind. */
   async #hash(
     artefact: Artefact,
-    staged: StagedBlob,
-    received: Received,
+    { staged, small, hash }: Received,
     signal: AbortSignal,
   ): Promise<{ sha256: string; h1: string | undefined }> {
     const { kind, module, version } = artefact;
     if (kind === 'zip') {
+      invariant(staged !== undefined, 'a zip is received into a file, where the prover reads it');
       const { sha256, h1, sizeBytes } = await this.#parts.prover.prove({ localPath: staged.localPath, module, version }, signal);
       if (sizeBytes !== staged.sizeBytes)
         throw new HubError('storage-fault', `${staged.localPath} has ${sizeBytes} bytes where ${staged.sizeBytes} were written`);
       return { sha256, h1 };
     }
-    const sha256 = received.hash.digest('hex');
+    const sha256 = hash.digest('hex');
     if (kind === 'mod') return { sha256, h1: goModHashOfDigest(sha256) };
-    const info = parseVersionInfo(received.small ?? Buffer.alloc(0), version);
+    const info = parseVersionInfo(small ?? Buffer.alloc(0), version);
     if (!info.ok) throw new HubError('upstream-invalid', `the upstream's .info of ${module}@${version} is refused: ${info.reason}`);
     return { sha256, h1: undefined };
   }
@@ -321,22 +320,16 @@ export class Filler implements AsyncDisposable {
 
   /** Bytes first, then the row: what a crash leaves between the two is proved again and is never lost. */
   async #seal(artefact: Artefact, checked: Checked, origin: string): Promise<FileRow> {
-    await using staged = checked.staged;
     const { kind, module, version, key } = artefact;
-    const sealed = await staged.seal(key, checked.sha256);
-    const row: FileRow = {
-      key,
-      kind,
-      module,
-      version,
-      ...sealed,
-      h1: checked.h1,
-      origin,
-      proof: checked.proof,
-      storedAtMs: this.#parts.clock.wallMs(),
-    };
-    await this.#parts.metadata.recordFile(row);
-    this.#parts.stored.adopt(artefact, row, checked.small);
+    const { store, metadata, clock, stored } = this.#parts;
+    const { sha256, h1, proof } = checked;
+    await using staged = checked.received.staged;
+    const { small } = checked.received;
+    invariant(staged !== undefined || small !== undefined, 'what was received is in memory or in a file');
+    const placed = staged === undefined ? await store.place(key, small as Buffer, 'put') : await staged.seal(key, sha256);
+    const row: FileRow = { key, kind, module, version, ...placed, sha256, h1, origin, proof, storedAtMs: clock.wallMs() };
+    await metadata.recordFile(row, staged === undefined ? small : undefined);
+    stored.adopt(artefact, row, small);
     if (kind === 'zip') this.#parts.onZipStored(artefact);
     return row;
   }
@@ -345,26 +338,42 @@ export class Filler implements AsyncDisposable {
 interface Received {
   /** Of an `.info` or a `.mod`; a zip is hashed in the prover's thread. */
   readonly hash: Hash;
+  /** Undefined when the bytes are few, and `small` has them all. */
+  readonly staged: StagedBlob | undefined;
   /** All bytes of an `.info` or a `.mod`, when they are few. A zip is read again when it is served: what was proved are the bytes in its file. */
   readonly small: Buffer | undefined;
 }
 
+/** Small files stay in memory and have no file before they are stored. */
 async function receive(
   body: OriginBody,
-  into: { staged: StagedBlob; progress: Progress; kind: Artefact['kind']; lookup: Lookup | undefined },
+  into: { store: BlobStore; progress: Progress; kind: Artefact['kind']; lookup: Lookup | undefined },
 ): Promise<Received> {
-  const { staged, progress, kind, lookup } = into;
+  const { store, progress, kind, lookup } = into;
   const limitBytes = sizeMaxBytes[kind];
   const hash = createHash('sha256');
-  let kept: Buffer[] | undefined = kind === 'zip' ? undefined : [];
-  for await (const chunk of body) {
-    if (lookup?.failure !== undefined) throw lookup.failure;
-    progress.receivedBytes += chunk.length;
-    if (progress.receivedBytes > limitBytes) throw new HubError('upstream-invalid', `the upstream sent more than ${limitBytes} bytes`);
-    if (kind !== 'zip') hash.update(chunk);
-    if (progress.receivedBytes > smallFileBytesMax) kept = undefined;
-    kept?.push(Buffer.from(chunk));
-    await staged.append(chunk);
+  let small: Buffer[] | undefined = kind === 'zip' ? undefined : [];
+  let file: PieceWriter | undefined;
+  try {
+    for await (const chunk of body) {
+      if (lookup?.failure !== undefined) throw lookup.failure;
+      progress.receivedBytes += chunk.length;
+      if (progress.receivedBytes > limitBytes) throw new HubError('upstream-invalid', `the upstream sent more than ${limitBytes} bytes`);
+      if (kind !== 'zip') hash.update(chunk);
+      if (file === undefined && (kind === 'zip' || progress.receivedBytes > keptBytesMax)) {
+        file = new PieceWriter(await store.stage({ digest: 'given' }));
+        for (const earlier of small ?? []) await file.write(earlier);
+      }
+      await file?.write(chunk);
+      if (progress.receivedBytes > smallFileBytesMax) small = undefined;
+      // A copy: the body may use the memory of a chunk again.
+      small?.push(Buffer.from(chunk));
+    }
+    if (kind === 'zip') file ??= new PieceWriter(await store.stage({ digest: 'given' }));
+    await file?.flush();
+  } catch (error) {
+    await file?.staged[Symbol.asyncDispose]();
+    throw error;
   }
-  return { hash, small: kept === undefined ? undefined : Buffer.concat(kept) };
+  return { hash, staged: file?.staged, small: small === undefined ? undefined : Buffer.concat(small) };
 }

@@ -77,32 +77,38 @@ export class StoredFiles {
     if (bytes !== undefined) this.#keep(artefact, bytes, row.sha256);
   }
 
+  /** Without a row there is nothing to open: the metadata knows that at a tenth of what the disk takes to say so. */
   async #openStored(artefact: Artefact): Promise<Served | undefined> {
-    const blob = await this.#options.store.open(artefact.key);
+    const { key, kind } = artefact;
+    const remembered = this.#known.get(key);
+    const row = remembered === undefined ? await this.#options.metadata.file(key) : undefined;
+    const isUnproved = row?.proof.kind === 'none' && kind !== 'info' && this.#options.requireProof;
+    if (remembered === undefined && (row === undefined || isUnproved)) return undefined;
+    const blob = await this.#options.store.open(key);
     if (blob === undefined) return undefined;
     let handedOver = false;
     try {
-      const known = await this.#identify(artefact, blob);
+      const known = await this.#identify(artefact, blob, row);
       if (known === undefined) return undefined;
       if (blob.sizeBytes > smallFileBytesMax) {
         handedOver = true;
-        return { kind: 'blob', blob, contentType: contentTypes[artefact.kind], immutable: true, etag: `"${known.sha256}"`, outcome: 'hit' };
+        return { kind: 'blob', blob, contentType: contentTypes[kind], immutable: true, etag: `"${known.sha256}"`, outcome: 'hit' };
       }
       const bytes = await readWhole(blob);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       if (sha256 === known.sha256) return this.#keep(artefact, bytes, sha256);
-      await this.#reject(artefact.key, blob, known.fingerprint, 'its digest differs from the sealed one');
+      await this.#reject(key, blob, known.fingerprint, 'its digest differs from the sealed one');
       return undefined;
     } finally {
       if (!handedOver) await blob[Symbol.asyncDispose]();
     }
   }
 
-  /** Looks whether the file on disk is still the one that was proved; hashes it again when it was touched. */
-  async #identify({ key, kind }: Artefact, blob: OpenBlob): Promise<Identity | undefined> {
+  /** Looks whether the file on disk is still the one that was proved; hashes it again when it was touched. `before`: its row, if that was read a moment ago. */
+  async #identify({ key, kind }: Artefact, blob: OpenBlob, before: FileRow | undefined): Promise<Identity | undefined> {
     const remembered = this.#known.get(key);
     if (remembered !== undefined && remembered.fingerprint === blob.fingerprint) return remembered;
-    const row = await this.#options.metadata.file(key);
+    const row = before?.fingerprint === blob.fingerprint ? before : await this.#options.metadata.file(key);
     if (row === undefined) return undefined;
     if (row.proof.kind === 'none' && kind !== 'info' && this.#options.requireProof) return undefined;
     if (row.fingerprint !== blob.fingerprint) {

@@ -160,7 +160,8 @@ test('a full disk ends the run: nothing more is fetched', async () => {
   let full = true;
   await using bench = await openBench({
     storeFaults: (point, operation) => {
-      if (full && point === 'before' && operation === 'stage') throw new HubError('storage-full', 'the disk is full');
+      if (full && point === 'before' && (operation === 'stage' || operation === 'seal'))
+        throw new HubError('storage-full', 'the disk is full');
     },
   });
   const modules = Array.from({ length: 60 }, (_, at) => publish(bench, `a.example/m${at}`, 'v1.0.0'));

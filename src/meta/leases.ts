@@ -68,6 +68,7 @@ function processOf(owner: string): string {
   return owner.slice(0, owner.indexOf('/'));
 }
 
-function bootOf(owner: string): string {
+/** Which start of the machine an owner belongs to; `0` where that cannot be told. */
+export function bootOf(owner: string): string {
   return owner.slice(0, owner.indexOf('-'));
 }

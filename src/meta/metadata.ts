@@ -83,6 +83,19 @@ export type LeaseAttempt =
   /** It ended in a failure a moment ago. */
   | { readonly kind: 'failed'; readonly failure: FillFailure };
 
+/** A small file that was placed in the store and not settled there yet. */
+export interface KeptFile {
+  readonly key: BlobKey;
+  /** Tells one placing of a key from the next; milliseconds since the epoch. */
+  readonly keptAtMs: number;
+}
+
+export interface KeptBytes extends KeptFile {
+  readonly bytes: Uint8Array;
+  /** The machine has been started again since, or it is another one: what its memory had not written is lost. */
+  readonly bootIsOver: boolean;
+}
+
 export interface IndexEntry {
   readonly module: string;
   readonly version: string;
@@ -96,11 +109,22 @@ export interface IndexEntry {
  */
 export interface Metadata extends AsyncDisposable {
   file(key: BlobKey): Promise<FileRow | undefined>;
-  /** Adds or replaces the row; the first `mod` or `zip` of a version enters it into the index feed, once and for ever. Concurrent calls share a transaction. */
-  recordFile(row: FileRow): Promise<void>;
+  /**
+   * Adds or replaces the row; the first `mod` or `zip` of a version enters it into the index feed, once and for ever. Concurrent calls share a transaction.
+   * With `bytes` the file was only placed: they are kept as by {@link keep}, in the same transaction.
+   */
+  recordFile(row: FileRow, bytes?: Uint8Array): Promise<void>;
+  /** Keeps the bytes of a small file that was placed in the store, until it is settled there. */
+  keep(key: BlobKey, bytes: Uint8Array): Promise<void>;
+  /** What was placed at or before that time, and what is older than the `newestMax` youngest, oldest first. */
+  keptUntil(cutoffMs: number, options: { newestMax: number; limit: number }): Promise<readonly KeptFile[]>;
+  /** Everything kept, in key order after a key (exclusive). */
+  keptAfter(key: BlobKey | undefined, limit: number): Promise<readonly KeptBytes[]>;
+  /** They are on the disk; what was placed anew since then stays kept. */
+  settled(files: readonly KeptFile[]): Promise<void>;
   /** The file was found unchanged by digest after somebody touched it. */
   recordFingerprint(key: BlobKey, fingerprint: string): Promise<void>;
-  /** With a fingerprint only the row that has it goes: by then another process may have stored the file anew. */
+  /** The bytes kept of it go as well. With a fingerprint only the row that has it goes: by then another process may have stored the file anew. */
   forgetFile(key: BlobKey, fingerprint?: string): Promise<void>;
   /** Rows in key order after a key (exclusive), for the scrubber. */
   filesAfter(key: BlobKey | undefined, limit: number): Promise<readonly FileRow[]>;

@@ -3,12 +3,24 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { newLeaseOwner } from './leases.ts';
-import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, IndexEntry, LeaseAttempt, Metadata, UnusedFile } from './metadata.ts';
+import { bootOf, newLeaseOwner } from './leases.ts';
+import type {
+  AnswerRow,
+  FileRow,
+  FillFailure,
+  ForkEvidence,
+  HeadRow,
+  IndexEntry,
+  KeptBytes,
+  KeptFile,
+  LeaseAttempt,
+  Metadata,
+  UnusedFile,
+} from './metadata.ts';
 import { errorOfFailure, metadataError } from './sqlite-errors.ts';
 import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
 import { Prepared, type Row } from './sqlite-prepared.ts';
-import { answerOf, fileOf, forkOf, headOf, indexEntryOf, integer, text } from './sqlite-rows.ts';
+import { answerOf, blob, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text } from './sqlite-rows.ts';
 import type { StatementName } from './sqlite-statements.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import { InlineWriterHost, ThreadWriterHost, type WriterHost } from './sqlite-writer-host.ts';
@@ -40,10 +52,10 @@ export async function openSqliteMetadata(options: SqliteMetadataOptions): Promis
   const database = await openDatabase(file);
   const owner = newLeaseOwner(options.owner);
   if (file === memoryFile)
-    return new SqliteMetadata({ ...options, file, database, host: new InlineWriterHost(new SqliteWriter(database, owner)) });
+    return new SqliteMetadata({ ...options, owner, file, database, host: new InlineWriterHost(new SqliteWriter(database, owner)) });
   const reader = openReader(file, database);
   options.log.debug('the metadata is open', { file });
-  return new SqliteMetadata({ ...options, file, database: reader, host: new ThreadWriterHost({ file, owner }) });
+  return new SqliteMetadata({ ...options, owner, file, database: reader, host: new ThreadWriterHost({ file, owner }) });
 }
 
 /**
@@ -70,8 +82,9 @@ class SqliteMetadata implements Metadata {
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #sharedMs: () => number;
   readonly #faults: MetadataFaults;
+  readonly #boot: string;
 
-  constructor(options: SqliteMetadataOptions & { database: DatabaseSync; host: WriterHost }) {
+  constructor(options: SqliteMetadataOptions & { owner: string; database: DatabaseSync; host: WriterHost }) {
     this.#file = options.file;
     this.#database = options.database;
     this.#reads = new Prepared(options.database);
@@ -79,14 +92,39 @@ class SqliteMetadata implements Metadata {
     this.#clock = options.clock ?? systemClock;
     this.#sharedMs = options.sharedMs ?? machineMs;
     this.#faults = options.faults ?? (() => {});
+    this.#boot = bootOf(options.owner);
   }
 
   async file(key: BlobKey): Promise<FileRow | undefined> {
     return this.#one('file', fileOf, key);
   }
 
-  async recordFile(row: FileRow): Promise<void> {
-    await this.#write('recordFile', row, this.#clock.wallMs() * 1000);
+  async recordFile(row: FileRow, bytes?: Uint8Array): Promise<void> {
+    const nowUs = this.#clock.wallMs() * 1000;
+    // A copy, because what crosses to the thread takes all of the memory along that it is a part of.
+    await (bytes === undefined ? this.#write('recordFile', row, nowUs) : this.#write('recordFile', row, nowUs, new Uint8Array(bytes)));
+  }
+
+  async keep(key: BlobKey, bytes: Uint8Array): Promise<void> {
+    await this.#write('keep', key, new Uint8Array(bytes), this.#clock.wallMs());
+  }
+
+  async keptUntil(cutoffMs: number, { newestMax, limit }: { newestMax: number; limit: number }): Promise<readonly KeptFile[]> {
+    return this.#many('keptUntil', keptOf, Math.floor(cutoffMs), bounded(newestMax), bounded(limit));
+  }
+
+  async keptAfter(key: BlobKey | undefined, limit: number): Promise<readonly KeptBytes[]> {
+    const kept = (row: Row): KeptBytes => ({
+      ...keptOf(row),
+      bytes: blob(row, 'bytes'),
+      // Where no start can be told from another, each may be the next.
+      bootIsOver: this.#boot === '0' || text(row, 'boot') !== this.#boot,
+    });
+    return this.#many('keptAfter', kept, key ?? '', bounded(limit));
+  }
+
+  async settled(files: readonly KeptFile[]): Promise<void> {
+    await this.#write('settled', files);
   }
 
   async recordFingerprint(key: BlobKey, fingerprint: string): Promise<void> {

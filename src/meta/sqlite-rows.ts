@@ -2,7 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import type { ArtefactKind } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
-import type { AnswerRow, FileRow, ForkEvidence, HeadRow, IndexEntry } from './metadata.ts';
+import type { AnswerRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile } from './metadata.ts';
 import type { Row } from './sqlite-prepared.ts';
 
 /** In the order of the statement `upsertFile`. */
@@ -81,6 +81,16 @@ export function forkOf(row: Row): ForkEvidence {
 
 export function indexEntryOf(row: Row): IndexEntry {
   return { module: text(row, 'module'), version: text(row, 'version'), storedAtUs: integer(row, 'stored_at_us') };
+}
+
+export function keptOf(row: Row): KeptFile {
+  return { key: text(row, 'key') as BlobKey, keptAtMs: integer(row, 'kept_at_ms') };
+}
+
+export function blob(row: Row, column: string): Uint8Array {
+  const value = row[column];
+  invariant(value instanceof Uint8Array, `column ${column} is no blob`);
+  return value;
 }
 
 /** Tables are STRICT, so a column of another type is a slip in the statement. */

@@ -55,6 +55,14 @@ export const statements: Readonly<Record<StatementName, string>> = {
   dropLeasesOf: 'DELETE FROM lease WHERE owner = ? AND failure_code IS NULL',
   dropExpiredFailures: 'DELETE FROM lease WHERE failed_until_ms < ?',
 
+  upsertKept: `INSERT INTO kept (key, bytes, boot, kept_at_ms) VALUES (?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes, boot = excluded.boot, kept_at_ms = excluded.kept_at_ms`,
+  keptUntil: `SELECT key, kept_at_ms FROM kept
+    WHERE kept_at_ms <= max(?, coalesce((SELECT kept_at_ms FROM kept ORDER BY kept_at_ms DESC LIMIT 1 OFFSET ?), 0)) ORDER BY kept_at_ms LIMIT ?`,
+  keptAfter: 'SELECT key, kept_at_ms, boot, bytes FROM kept WHERE key > ? ORDER BY key LIMIT ?',
+  deleteKeptAs: 'DELETE FROM kept WHERE key = ? AND kept_at_ms = ?',
+  deleteKeptOfNone: 'DELETE FROM kept WHERE key = ? AND NOT EXISTS (SELECT 1 FROM file WHERE key = ?)',
+
   setting: 'SELECT value FROM setting WHERE name = ?',
   upsertSetting: 'INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
 };
@@ -90,5 +98,10 @@ export type StatementName =
   | 'dropLease'
   | 'dropLeasesOf'
   | 'dropExpiredFailures'
+  | 'upsertKept'
+  | 'keptUntil'
+  | 'keptAfter'
+  | 'deleteKeptAs'
+  | 'deleteKeptOfNone'
   | 'setting'
   | 'upsertSetting';

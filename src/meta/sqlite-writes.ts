@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
-import { Leases } from './leases.ts';
-import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, LeaseAttempt } from './metadata.ts';
+import { bootOf, Leases } from './leases.ts';
+import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
 import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
 
@@ -19,18 +19,29 @@ type Uses = readonly { readonly key: BlobKey; readonly count: number; readonly l
 export class SqliteWrites {
   readonly #prepared: Prepared;
   readonly #leases: Leases;
+  readonly #boot: string;
   #answersRecorded = 0;
 
   constructor(database: DatabaseSync, owner: string) {
     this.#prepared = new Prepared(database);
     this.#leases = new Leases(this.#prepared, owner);
+    this.#boot = bootOf(owner);
   }
 
-  recordFile(row: FileRow, nowUs: number): void {
+  recordFile(row: FileRow, nowUs: number, bytes?: Uint8Array): void {
+    if (bytes !== undefined) this.keep(row.key, bytes, nowUs / 1000);
     const stored = this.#prepared.get('upsertFile', ...valuesOfFile(row));
     this.#prepared.run('touchFile', stored === undefined ? null : integer(stored, 'id'), Math.floor(row.storedAtMs));
     if (row.kind === 'info' || this.#prepared.get('isIndexed', row.module, row.version) !== undefined) return;
     this.#prepared.run('insertIndexEntry', Math.floor(nowUs), row.module, row.version);
+  }
+
+  keep(key: BlobKey, bytes: Uint8Array, nowMs: number): void {
+    this.#prepared.run('upsertKept', key, bytes, this.#boot, Math.floor(nowMs));
+  }
+
+  settled(files: readonly KeptFile[]): void {
+    for (const { key, keptAtMs } of files) this.#prepared.run('deleteKeptAs', key, keptAtMs);
   }
 
   recordFingerprint(key: BlobKey, fingerprint: string): void {
@@ -40,6 +51,7 @@ export class SqliteWrites {
   forgetFile(key: BlobKey, fingerprint: string | undefined): void {
     if (fingerprint === undefined) this.#prepared.run('deleteFile', key);
     else this.#prepared.run('deleteFileAs', key, fingerprint);
+    this.#prepared.run('deleteKeptOfNone', key, key);
   }
 
   recordUses(uses: Uses): void {
@@ -106,5 +118,5 @@ export type WriteCall = { [K in WriteName]: { readonly name: K; readonly args: P
 
 /** These need to outlive a process, not a power cut: they are committed without waiting for the disk. */
 export function isSoft(name: WriteName): boolean {
-  return name === 'recordUses' || name === 'acquireLease' || name === 'releaseLease' || name === 'releaseLeases';
+  return name === 'recordUses' || name === 'settled' || name === 'acquireLease' || name === 'releaseLease' || name === 'releaseLeases';
 }

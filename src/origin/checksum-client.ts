@@ -5,14 +5,7 @@ import type { Events } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
-import {
-  LOOKUP_BYTES_MAX,
-  formatLookupAnswer,
-  openTreeNote,
-  parseChecksumRecord,
-  parseLookupAnswer,
-  recordHash,
-} from '../protocol/checksum-record.ts';
+import { LOOKUP_BYTES_MAX, formatLookupAnswer, parseChecksumRecord, parseLookupAnswer, recordHash } from '../protocol/checksum-record.ts';
 import { isDatabaseName, lookupKey } from '../protocol/layout.ts';
 import { type ModulePath, escapePath, parseModulePath } from '../protocol/module-path.ts';
 import type { VerifierKey } from '../protocol/note.ts';
@@ -248,7 +241,7 @@ class ChecksumClient implements ChecksumDatabase, ChecksumRelay, AsyncDisposable
     const { recordId, text } = answer.value;
     const hashes = parseChecksumRecord(text, module, version);
     if (!hashes.ok) return refuse(hashes.reason);
-    const note = openTreeNote(answer.value.note, this.#options.key);
+    const note = this.#head.open(answer.value.note);
     if (!note.ok) return refuse(note.reason);
     if (recordId >= note.value.size) return refuse(`its tree of ${note.value.size} records cannot have record ${recordId}`);
     const standing = await this.#head.absorb(note.value, effort, runner.signal).catch(async (error: unknown) => {

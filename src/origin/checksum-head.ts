@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
 import { HubError, codeOf, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
+import { type Parsed, parsed } from '../base/parsed.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { ForkEvidence, HeadRow, Metadata } from '../meta/metadata.ts';
 import { type SignedTree, openTreeNote } from '../protocol/checksum-record.ts';
@@ -74,6 +75,8 @@ export class HeadKeeper {
   readonly #flights = new SingleFlight<void>();
   readonly #turns = new LargestFirst();
   #standing: Standing | undefined;
+  /** The last note that was found well signed. */
+  #opened: { readonly text: string; readonly tree: SignedTree } | undefined;
   #syncedMs = Number.NEGATIVE_INFINITY;
   #refreshDueMs = Number.NEGATIVE_INFINITY;
   #refreshedMs = Number.NEGATIVE_INFINITY;
@@ -92,6 +95,14 @@ export class HeadKeeper {
     const standing = this.#standing;
     if (standing !== undefined && this.#now() - this.#syncedMs < this.#options.limits.syncMs) return standing;
     return this.sync(effort, signal);
+  }
+
+  /** The tree that a note is about, if the database signed it. Hundreds of answers in a row come with one and the same note. */
+  open(note: string): Parsed<SignedTree> {
+    if (this.#opened?.text === note) return parsed(this.#opened.tree);
+    const tree = openTreeNote(note, this.#options.key);
+    if (tree.ok) this.#opened = { text: note, tree: tree.value };
+    return tree;
   }
 
   /** As `current`, as metadata says this moment. */

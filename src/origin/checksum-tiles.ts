@@ -56,8 +56,6 @@ export class TileSource {
   /** Stores a proved tile. @throws {HubError} storage-full, storage-fault */
   async persist(tile: TileName, bytes: Uint8Array): Promise<void> {
     const key = tileKey(this.#database, tile);
-    const stored = await this.read(key, bytes.length);
-    if (stored?.equals(bytes) === true) return;
     try {
       await this.#store.put(key, bytes);
     } catch (error) {

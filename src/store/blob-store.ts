@@ -8,6 +8,8 @@ export interface SealedBlob {
   readonly fingerprint: string;
 }
 
+export type PlacedBlob = Pick<SealedBlob, 'sizeBytes' | 'fingerprint'>;
+
 /** An open stored file. The reader keeps reading the same bytes even when the key is set aside meanwhile. */
 export interface OpenBlob extends AsyncDisposable {
   readonly sizeBytes: number;
@@ -54,6 +56,13 @@ export interface BlobStore extends AsyncDisposable {
   put(key: BlobKey, bytes: Uint8Array): Promise<SealedBlob>;
   /** As `put`, for the few keys that change: atomic, and the last writer wins. */
   replace(key: BlobKey, bytes: Uint8Array): Promise<void>;
+  /**
+   * As `put` or `replace`, but not durable: the file is visible and whole, and a power cut may take it. Until `settle` has resolved, the caller keeps the
+   * bytes somewhere durable. For small files, which cost a fifth of `put` so.
+   */
+  place(key: BlobKey, bytes: Uint8Array, how: 'put' | 'replace'): Promise<PlacedBlob>;
+  /** Makes durable what was placed; keys that are gone meanwhile are none the worse. Cheap when the system has written the bytes by itself meanwhile. */
+  settle(keys: readonly BlobKey[]): Promise<void>;
   /** Takes a bad file out of sight, keeping it as evidence below `staging/aside/` (bounded: the oldest go first). False when it was gone already. */
   setAside(key: BlobKey, reason: string): Promise<boolean>;
   /** Removes a file for good. False when there was none. */

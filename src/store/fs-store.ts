@@ -7,7 +7,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
-import type { BlobStore, OpenBlob, SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
+import type { BlobStore, OpenBlob, PlacedBlob, SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
 import { AsideFolder } from './fs-aside.ts';
 import { parentOf, StoreFolders } from './fs-folders.ts';
 import { FsHealth } from './fs-health.ts';
@@ -23,6 +23,8 @@ import {
   statOpen,
   storageError,
 } from './fs-operations.ts';
+import { storedMode } from './fs-place.ts';
+import { FsPlacer } from './fs-placer.ts';
 import { FsStagedBlob, type FsStagedOptions, type SyncedFile } from './fs-staged-blob.ts';
 import { walkKeys } from './fs-walk.ts';
 import { checkBlobKey, otherBytes, STAGING_FOLDER, tooLong } from './key-path.ts';
@@ -62,8 +64,6 @@ export async function openFsStore(options: FsStoreOptions): Promise<BlobStore> {
   return new FsStore({ ...options, root, operations, folders });
 }
 
-/** Stored files are for everybody to read and for nobody to write: a slip of the hand is refused by the system. */
-const storedMode = 0o444;
 const hashBytes = 512 * 1024;
 const computed: StageOptions = { digest: 'computed' };
 /** How often a name is tried while other processes remove its folder or put something in its place. */
@@ -79,6 +79,8 @@ class FsStore implements BlobStore {
   /** `OWNER.RANDOM`: the owner is what sweep asks after, the rest tells several stores of one process apart. */
   readonly #stagingPrefix = `${ownIdentity()}.${randomBytes(4).toString('hex')}`;
   #serial = 0;
+  /** Undefined on a disk that a test stands in for: there everything goes the careful way, call by call. */
+  readonly #placer: FsPlacer | undefined;
   /** Set when the medium knows no hard links: then a name is looked up and taken in two steps, which the fill lease keeps apart. */
   #linkless = false;
 
@@ -88,6 +90,7 @@ class FsStore implements BlobStore {
     this.#log = options.log;
     this.#operations = operations;
     this.#folders = folders;
+    this.#placer = operations === realOperations ? new FsPlacer() : undefined;
     this.#aside = new AsideFolder(join(root, STAGING_FOLDER, 'aside'), operations);
     this.#health = new FsHealth({ root, operations, events: options.events, probeFile: () => this.#stagingPath() });
   }
@@ -140,13 +143,35 @@ class FsStore implements BlobStore {
   }
 
   async replace(key: BlobKey, bytes: Uint8Array): Promise<void> {
+    await this.#replace(key, bytes);
+  }
+
+  async #replace(key: BlobKey, bytes: Uint8Array): Promise<SealedBlob> {
     checkBlobKey(key);
     await using staged = await this.#stage('computed', async (_, file) => {
       await this.#inFolderOf(key, (path) => this.#operations.rename(file.localPath, path));
       return fingerprintOf(statOpen(file.handle));
     });
     await staged.append(bytes);
-    await staged.seal(key);
+    return await staged.seal(key);
+  }
+
+  async place(key: BlobKey, bytes: Uint8Array, how: 'put' | 'replace'): Promise<PlacedBlob> {
+    checkBlobKey(key);
+    const job = { localPath: this.#stagingPath(), path: join(this.#root, key), bytes: new Uint8Array(bytes), replace: how === 'replace' };
+    try {
+      const fingerprint = await this.#placer?.place(job);
+      if (fingerprint !== undefined) return { sizeBytes: bytes.length, fingerprint };
+    } catch (error) {
+      if (error instanceof HubError) this.#health.note(error);
+      throw error;
+    }
+    return how === 'put' ? await this.put(key, bytes) : await this.#replace(key, bytes);
+  }
+
+  async settle(keys: readonly BlobKey[]): Promise<void> {
+    for (const key of keys) checkBlobKey(key);
+    await this.#placer?.settle(this.#root, keys);
   }
 
   async setAside(key: BlobKey, reason: string): Promise<boolean> {
@@ -199,7 +224,8 @@ class FsStore implements BlobStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Staged and open files are disposed of by who holds them; the store itself holds no handle.
+    // Staged and open files are disposed of by who holds them.
+    await this.#placer?.[Symbol.asyncDispose]();
   }
 
   async #stage(digest: StageOptions['digest'], publish: FsStagedOptions['publish']): Promise<StagedBlob> {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BlobKey } from '../base/blob-key.ts';
 import { invariant } from '../base/invariant.ts';
-import type { BlobStore, OpenBlob, SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
+import type { BlobStore, OpenBlob, PlacedBlob, SealedBlob, StagedBlob, StageOptions } from './blob-store.ts';
 import { checkBlobKey, otherBytes, tooLong } from './key-path.ts';
 
-export type StoreOperation = 'open' | 'read-small' | 'stage' | 'append' | 'seal' | 'replace' | 'set-aside' | 'remove';
+export type StoreOperation = 'open' | 'read-small' | 'stage' | 'append' | 'seal' | 'replace' | 'settle' | 'set-aside' | 'remove';
 
 /**
  * Called before and after each operation takes effect; what it throws is what the operation throws.
@@ -91,6 +91,17 @@ class InMemory implements MemoryStore {
     this.#faults('before', 'replace', key);
     this.#store(key, Buffer.from(bytes));
     this.#faults('after', 'replace', key);
+  }
+
+  async place(key: BlobKey, bytes: Uint8Array, how: 'put' | 'replace'): Promise<PlacedBlob> {
+    if (how === 'put') return this.#seal(key, Buffer.from(bytes));
+    await this.replace(key, bytes);
+    return { sizeBytes: bytes.length, fingerprint: this.#blobs.get(key)?.fingerprint ?? '' };
+  }
+
+  async settle(keys: readonly BlobKey[]): Promise<void> {
+    for (const key of keys) checkBlobKey(key);
+    this.#faults('before', 'settle', undefined);
   }
 
   async setAside(key: BlobKey, reason: string): Promise<boolean> {
