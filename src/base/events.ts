@@ -19,6 +19,8 @@ export interface Events {
   }): void;
   upstreamBytes(e: { upstream: string; sizeBytes: number }): void;
   breakerMoved(e: { upstream: string; state: 'closed' | 'open' | 'half-open'; reason: string }): void;
+  /** How many exchanges at once an upstream may have from now on, and what has taught the hub so. */
+  limitMoved(e: { upstream: string; limit: number; cause: 'start' | 'answered' | 'pressed' | 'strained' }): void;
   filled(e: {
     kind: ArtefactKind;
     outcome: 'stored' | ErrorCode;
@@ -45,6 +47,7 @@ export const silentEvents: Events = {
   upstreamAnswered: ignore,
   upstreamBytes: ignore,
   breakerMoved: ignore,
+  limitMoved: ignore,
   filled: ignore,
   cached: ignore,
   verificationFailed: ignore,

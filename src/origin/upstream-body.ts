@@ -21,6 +21,8 @@ export interface UpstreamBodyOptions {
   readonly attempt: Attempt;
   /** Asks the same upstream for the same thing again, with these headers. @throws {HubError} */
   readonly ask: (headers: Readonly<Record<string, string>>) => Promise<Attempt>;
+  /** An exchange that began then was cut or fell silent in its body. */
+  readonly strained: (startedMs: number) => void;
   /** Gives the slot back. */
   readonly leave: () => void;
   readonly events: Events;
@@ -82,6 +84,7 @@ export class UpstreamBody implements OriginBody, AsyncDisposable {
       barren = partBytes < progressBytes ? barren + 1 : 0;
       continuations += 1;
       const fault = faultOf(failure);
+      if (fault === 'cut' || fault === 'stalled') this.#options.strained(this.#attempt.startedMs);
       const worthwhile = fault === 'cut' || (fault === 'stalled' && partBytes >= longBytes);
       if (barren > 0) admission.faulted({ reason: messageOf(failure), weight: 1, startedMs: this.#attempt.startedMs });
       if (!worthwhile || continuations > continuationsMax || barren > barrenMax || this.#first.headers.get('accept-ranges') === 'none') {

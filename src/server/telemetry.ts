@@ -167,7 +167,7 @@ function createEvents(registry: Registry, log: Log): Events {
   return { ...createUpstreamEvents(registry, log), ...createContentEvents(registry, log) };
 }
 
-type UpstreamEvents = Pick<Events, 'upstreamAnswered' | 'upstreamBytes' | 'breakerMoved'>;
+type UpstreamEvents = Pick<Events, 'upstreamAnswered' | 'upstreamBytes' | 'breakerMoved' | 'limitMoved'>;
 
 function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
   const registers = [registry];
@@ -196,6 +196,18 @@ function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
     labelNames: ['upstream', 'state'],
     registers,
   });
+  const limits = new Gauge({
+    name: 'goyi_upstream_concurrency_limit',
+    help: 'Exchanges that an upstream may have at once, as learned; all workers together',
+    labelNames: ['upstream'],
+    registers,
+  });
+  const lowered = new Counter({
+    name: 'goyi_upstream_limit_lowered_total',
+    help: 'Times that this limit was lowered, by cause',
+    labelNames: ['upstream', 'cause'],
+    registers,
+  });
   const resting = new Set<string>();
   return {
     upstreamAnswered({ upstream, outcome, seconds, detail }) {
@@ -206,6 +218,12 @@ function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
     },
     upstreamBytes({ upstream, sizeBytes }) {
       bytes.labels(upstream).inc(sizeBytes);
+    },
+    limitMoved({ upstream, limit, cause }) {
+      limits.labels(upstream).set(limit);
+      if (cause !== 'pressed' && cause !== 'strained') return;
+      lowered.labels(upstream, cause).inc();
+      log.debug('upstream is asked for less at once', { upstream, limit, cause });
     },
     breakerMoved({ upstream, state, reason }) {
       for (const each of ['closed', 'open', 'half-open'] as const) breaker.labels(upstream, each).set(each === state ? 1 : 0);
