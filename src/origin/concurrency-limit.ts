@@ -8,6 +8,7 @@
  * See docs/decisions/0005-learned-concurrency-limit.md.
  */
 import type { Clock } from '../base/clock.ts';
+import { RecentExtreme } from './recent-extreme.ts';
 
 /** What an answer or a fault says about the number of exchanges. */
 export type Load =
@@ -45,7 +46,7 @@ const strainedShareMax = 0.25;
 const strainWindow = 32;
 /** Times the quickest answer: slower ones wait for something. */
 const slowFactor = 2;
-/** For how long the quickest answer is remembered, at least; routes change. */
+/** For how long the quickest answer is remembered at least; routes change. */
 const quickestMs = 300_000;
 
 export class ConcurrencyLimit {
@@ -57,12 +58,13 @@ export class ConcurrencyLimit {
   #changedAtMs = Number.NEGATIVE_INFINITY;
   /** Of the last exchanges, about {@link strainWindow} of them. */
   #strainedShare = 0;
-  readonly #quickest: QuickestAnswer;
+  /** Of the times to the first byte. */
+  readonly #quickest: RecentExtreme;
 
   constructor(options: ConcurrencyLimitOptions) {
     this.#options = options;
     this.#limit = Math.min(start, options.max);
-    this.#quickest = new QuickestAnswer(options.clock);
+    this.#quickest = new RecentExtreme({ clock: options.clock, keepMs: quickestMs, pick: Math.min });
   }
 
   /** Between 1 and `max`. */
@@ -73,7 +75,8 @@ export class ConcurrencyLimit {
   answered({ startedMs, headMs, full }: AnsweredExchange): void {
     const { clock, max } = this.#options;
     this.#strainedShare -= this.#strainedShare / strainWindow;
-    const isQuick = headMs <= slowFactor * this.#quickest.withSample(headMs);
+    this.#quickest.add(headMs);
+    const isQuick = headMs <= slowFactor * (this.#quickest.value ?? headMs);
     if (!full || this.#limit >= max || startedMs <= this.#loweredAtMs || (this.#limit >= start && !isQuick)) return;
     this.#answers += 1;
     if (this.#answers < this.#limit || clock.monotonicMs() < this.#changedAtMs + growEveryMs) return;
@@ -104,26 +107,5 @@ export class ConcurrencyLimit {
     if (limit === this.#limit) return;
     this.#limit = limit;
     this.#options.moved(limit, cause);
-  }
-}
-
-/** The least time to a first byte in the last five to ten minutes. */
-class QuickestAnswer {
-  readonly #clock: Clock;
-  #sinceMs = Number.NEGATIVE_INFINITY;
-  #beforeMs = Number.POSITIVE_INFINITY;
-  #nowMs = Number.POSITIVE_INFINITY;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  withSample(ms: number): number {
-    const clockMs = this.#clock.monotonicMs();
-    if (clockMs >= this.#sinceMs + quickestMs) {
-      [this.#beforeMs, this.#nowMs, this.#sinceMs] = [this.#nowMs, Number.POSITIVE_INFINITY, clockMs];
-    }
-    this.#nowMs = Math.min(this.#nowMs, ms);
-    return Math.min(this.#beforeMs, this.#nowMs);
   }
 }

@@ -7,11 +7,13 @@ import { withoutCredentials } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { OutboundClient, OutboundResponse } from '../net/outbound-client.ts';
 import { faultOf, type OutboundFault } from '../net/outbound-error.ts';
+import type { Attempt } from './attempt.ts';
 import { Breaker, type Admission, type BreakerState } from './breaker.ts';
 import { ConcurrencyLimit, type Load } from './concurrency-limit.ts';
 import { Latency } from './latency.ts';
 import type { OriginRequest, UpstreamState } from './module-origin.ts';
-import { UpstreamBody, type Attempt } from './upstream-body.ts';
+import { UpstreamBody } from './upstream-body.ts';
+import { RangeSpreads } from './range-spread.ts';
 import type { UpstreamLimits } from './upstream-limits.ts';
 import { firstLineOf, meaningOf, retryAfterMs, type StatusMeaning } from './upstream-status.ts';
 
@@ -42,6 +44,8 @@ interface Question {
   readonly deadlineMs: number;
   /** Given back while the upstream wants to be left alone; without one the asker keeps its own. */
   readonly slot?: Slot;
+  /** Asked beside another exchange for the same thing: over a connection of its own, and given up when the upstream wants no more. */
+  readonly isBeside?: boolean;
 }
 
 type Outcome =
@@ -82,6 +86,7 @@ export class Upstream {
   readonly #base: string;
   readonly #gate: Gate;
   readonly #limit: ConcurrencyLimit;
+  readonly #spreads: RangeSpreads | undefined;
   /** Questions whether it is there at all, shared by all who doubt it. */
   readonly #doubts = new SingleFlight<boolean>();
   #lastAnswerMs = Number.NEGATIVE_INFINITY;
@@ -102,6 +107,8 @@ export class Upstream {
     });
     this.#gate = new Gate({ slotsMax: this.#limit.value, queueMax: waitingMax, prefetchShare });
     events.limitMoved({ upstream: this.name, limit: this.#limit.value, cause: 'start' });
+    const { rangeStreams = 1, rangeWindowMs = 1_500 } = limits;
+    this.#spreads = rangeStreams > 1 ? new RangeSpreads({ clock, windowMs: rangeWindowMs, streamsMax: rangeStreams }) : undefined;
     this.breaker = new Breaker({
       clock,
       random: options.random,
@@ -125,7 +132,7 @@ export class Upstream {
    * @throws {HubError} origin-unavailable, origin-timeout, upstream-invalid, overloaded; the signal's reason
    */
   async open(request: OriginRequest, admission: Admission, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const { clock, events, limits } = this.#options;
+    const { clock, limits } = this.#options;
     const slot = new Slot(() => this.#enter(request, signal));
     try {
       const arrivedMs = clock.monotonicMs();
@@ -136,13 +143,7 @@ export class Upstream {
       if (meaning.kind === 'found') {
         // A long body must not keep a half-open breaker from everybody else.
         if (this.breaker.state !== 'closed') admission.succeeded();
-        const ask = (headers: Readonly<Record<string, string>>): Promise<Attempt> =>
-          this.#ask({ request, headers, admission, deadlineMs: clock.monotonicMs() + limits.upstreamMs }, signal);
-        const strained = (startedMs: number): void => this.#limit.failed('strained', startedMs);
-        return {
-          kind: 'found',
-          body: new UpstreamBody({ name: this.name, request, admission, attempt, ask, strained, leave: slot.handOver(), events, signal }),
-        };
+        return { kind: 'found', body: this.#bodyOf({ request, admission, attempt, leave: slot.handOver() }, signal) };
       }
       admission.succeeded();
       const line = await firstLineOf(attempt.response);
@@ -156,6 +157,34 @@ export class Upstream {
     } finally {
       slot.give();
     }
+  }
+
+  #bodyOf(found: { request: OriginRequest; admission: Admission; attempt: Attempt; leave: () => void }, signal: AbortSignal): UpstreamBody {
+    const { clock, events, limits } = this.#options;
+    const { request, admission } = found;
+    const question = (headers: Readonly<Record<string, string>>): Question => ({
+      request,
+      headers,
+      admission,
+      deadlineMs: clock.monotonicMs() + limits.upstreamMs,
+    });
+    const spreads = this.#spreads;
+    return new UpstreamBody({
+      ...found,
+      name: this.name,
+      ask: (headers) => this.#ask(question(headers), signal),
+      strained: (startedMs) => this.#limit.failed('strained', startedMs),
+      ...(spreads !== undefined && {
+        beside: {
+          spreads,
+          ask: (headers, stop) => this.#ask({ ...question(headers), isBeside: true }, stop),
+          // Never before what anybody waits for: who has one stream already can do without another.
+          enter: () => this.#gate.tryEnter({ priority: 'prefetch' }),
+        },
+      }),
+      events,
+      signal,
+    });
   }
 
   /**
@@ -176,7 +205,8 @@ export class Upstream {
       // An upstream whose breaker has opened is left alone, by us as well.
       const isOver = (): boolean => clock.monotonicMs() >= question.deadlineMs || this.breaker.state !== 'closed';
       const tooLate = clock.monotonicMs() + pauseMs >= question.deadlineMs;
-      if (!retry || tooLate || isOver() || attempt >= (load === 'pressed' ? attemptsPressedMax : attemptsMax)) throw error;
+      const pressedMax = question.isBeside === true ? 1 : attemptsPressedMax;
+      if (!retry || tooLate || isOver() || attempt >= (load === 'pressed' ? pressedMax : attemptsMax)) throw error;
       const slot = load === 'pressed' ? question.slot : undefined;
       slot?.give();
       await pause(pauseMs, undefined, { signal }).catch(() => {
@@ -241,7 +271,7 @@ export class Upstream {
     }
   }
 
-  async #once({ request, headers, deadlineMs }: Question, startedMs: number, signal: AbortSignal): Promise<Outcome> {
+  async #once({ request, headers, deadlineMs, isBeside }: Question, startedMs: number, signal: AbortSignal): Promise<Outcome> {
     const { client, clock, limits, events } = this.#options;
     const answered = (outcome: 'found' | 'absent' | 'refused' | 'fault' | 'canceled', detail: string): void =>
       events.upstreamAnswered({ upstream: this.name, outcome, seconds: (clock.monotonicMs() - startedMs) / 1000, detail });
@@ -256,6 +286,7 @@ export class Upstream {
           headers,
           limits: { firstByteMs, idleMs, bytesPerSecondMin, sizeMaxBytes },
           followRedirects: true,
+          ...(isBeside === true && { ownConnection: true }),
         },
         signal,
       );
