@@ -52,7 +52,7 @@ for (const [value, text] of [
 }
 
 test('parallel streams share the bandwidth of a link, and what was idle is lost', async () => {
-  const link = new WeakLink({ roundTripMs: 0, bytesPerSecond: 1_000_000, cutEvery: 0 });
+  const link = new WeakLink({ roundTripMs: 0, bytesPerSecond: 1_000_000, cutEvery: 0, streamBytesPerSecond: 0 });
   const startedMs = performance.now();
   await Promise.all(Array.from({ length: 10 }, () => link.send(10_000)));
   const first = performance.now() - startedMs;
@@ -63,8 +63,21 @@ test('parallel streams share the bandwidth of a link, and what was idle is lost'
   assert.ok(performance.now() - againMs >= 45, 'the 50 ms without a stream give no credit');
 });
 
+test('a stream may be throttled by itself: two bring twice as much', async () => {
+  const link = new WeakLink({ roundTripMs: 0, bytesPerSecond: 0, cutEvery: 0, streamBytesPerSecond: 1_000_000 });
+  const send = async (): Promise<void> => {
+    const stream = link.stream();
+    for (let i = 0; i < 10; i += 1) await link.send(10_000, stream);
+  };
+  const startedMs = performance.now();
+  await Promise.all([send(), send()]);
+  const ms = performance.now() - startedMs;
+  assert.ok(ms >= 95, `twice 100 kB at 1 MB/s each took ${ms} ms`);
+  assert.equal(link.isPerfect, false);
+});
+
 test('every n-th large body is cut in the middle', () => {
-  const link = new WeakLink({ roundTripMs: 0, bytesPerSecond: 0, cutEvery: 3 });
+  const link = new WeakLink({ roundTripMs: 0, bytesPerSecond: 0, cutEvery: 3, streamBytesPerSecond: 0 });
   assert.deepEqual(
     [100_000, 100_000, 100, 100_000, 100_000].map((size) => link.cutAt(size)),
     [undefined, undefined, undefined, 50_000, undefined],

@@ -8,7 +8,7 @@ import type { Contender, RunningServer } from './contenders.ts';
 import { type Lab, notesOf, removeFolder } from './lab.ts';
 import { usageOf } from './process-tree.ts';
 import { DATABASE, type Project } from './recording.ts';
-import type { LinkConditions } from './weak-link.ts';
+import { describeLink, type LinkConditions } from './weak-link.ts';
 
 const downloadMs = 1_800_000;
 const memoryDisk = '/dev/shm';
@@ -26,7 +26,10 @@ export async function runClient(lab: Lab, links: readonly LinkConditions[]): Pro
   const { contenders, rounds, quick, report, recording } = lab.options;
   const projectName = quick ? 'small' : 'large';
   const project = recording.projects[projectName];
-  const ways: (Contender | undefined)[] = [undefined, ...contenders.filter(({ fills, name }) => fills && (!quick || name === 'goyi'))];
+  const ways: (Contender | undefined)[] = [
+    undefined,
+    ...contenders.filter(({ fills, name }) => fills && (!quick || name.startsWith('goyi'))),
+  ];
   for (const link of links) {
     for (const goSum of quick ? (['empty'] as const) : (['empty', 'full'] as const)) {
       const test = `${projectName} closure, ${goSum} go.sum, ${describeLink(link)}`;
@@ -47,7 +50,7 @@ async function download(lab: Lab, run: Run): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const origin = stack.use(await lab.origin(link));
   const server: RunningServer | undefined =
-    contender === undefined ? undefined : stack.use(await lab.start(contender, origin.url, { verify: contender.name === 'goyi' }));
+    contender === undefined ? undefined : stack.use(await lab.start(contender, origin.url, { verify: contender.name.startsWith('goyi') }));
   const folder = await mkdtemp(join(existsSync(memoryDisk) ? memoryDisk : tmpdir(), 'goyi-bench-'));
   stack.defer(() => removeFolder(folder));
   const work = join(folder, 'work');
@@ -85,10 +88,4 @@ async function download(lab: Lab, run: Run): Promise<void> {
         ? 'look-ups switched off: it cannot relay them'
         : undefined;
   lab.options.report.add({ suite: 'client', test, contender: contender?.name ?? 'direct' }, figures, note);
-}
-
-function describeLink({ roundTripMs, bytesPerSecond, cutEvery }: LinkConditions): string {
-  if (roundTripMs === 0 && bytesPerSecond === 0) return 'local upstream';
-  const cut = cutEvery === 0 ? '' : `, ${100 / cutEvery} % of bodies cut`;
-  return `${roundTripMs} ms, ${bytesPerSecond === 0 ? 'any number of' : (bytesPerSecond * 8) / 1e6} Mbit/s${cut}`;
 }

@@ -11,7 +11,7 @@ export async function runCold(lab: Lab): Promise<void> {
   const { contenders, rounds, quick, report } = lab.options;
   const filling = contenders.filter(({ fills }) => fills);
   const runs = filling.flatMap((contender) =>
-    contender.name === 'goyi'
+    contender.name.startsWith('goyi')
       ? [{ contender, verify: true }]
       : [{ contender, verify: false }, ...(contender.name === 'goproxy' && !quick ? [{ contender, verify: true }] : [])],
   );
@@ -19,7 +19,7 @@ export async function runCold(lab: Lab): Promise<void> {
     for (const { contender, verify } of lab.rotated(runs, round)) {
       // It takes a minute or more: once is enough to see that.
       if (contender.name === 'athens' && (quick || round > 0)) continue;
-      const name = contender.name === 'goyi' ? 'goyi' : `${contender.name}, ${verify ? 'proving' : 'not proving'}`;
+      const name = contender.name.startsWith('goyi') ? contender.name : `${contender.name}, ${verify ? 'proving' : 'not proving'}`;
       report.progress(`cold: replay of the closure, round ${round + 1} of ${rounds}: ${name}`);
       await fillOnce(lab, { contender, verify, name });
     }

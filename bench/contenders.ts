@@ -44,12 +44,15 @@ export interface ContenderPaths {
   /** Flags for the Node processes of goyi, such as `--cpu-prof --cpu-prof-dir=DIR`. */
   readonly nodeOptions?: string | undefined;
   readonly workers: number;
+  /** More than 1: a second goyi that may fetch a large zip over so many streams. */
+  readonly rangeStreams: number;
 }
 
 export function contendersOf(paths: ContenderPaths): readonly Contender[] {
-  const { goproxy, athens, nginx } = paths;
+  const { goproxy, athens, nginx, rangeStreams } = paths;
   return [
-    goyi(paths),
+    goyi(paths, 1),
+    ...(rangeStreams > 1 ? [goyi(paths, rangeStreams)] : []),
     ...(goproxy === undefined ? [] : [goproxyAt(goproxy)]),
     ...(athens === undefined ? [] : [athensAt(athens)]),
     ...(nginx === undefined ? [] : [nginxAt(nginx)]),
@@ -58,9 +61,9 @@ export function contendersOf(paths: ContenderPaths): readonly Contender[] {
 }
 
 /** Whatever it is set to, goyi proves: what it is compared with is what differs. */
-function goyi({ workers, nodeOptions }: ContenderPaths): Contender {
+function goyi({ workers, nodeOptions }: ContenderPaths, rangeStreams: number): Contender {
   return {
-    name: 'goyi',
+    name: rangeStreams === 1 ? 'goyi' : `goyi, ${rangeStreams} range streams`,
     fills: true,
     verifies: true,
     relaysDatabase: true,
@@ -73,6 +76,7 @@ function goyi({ workers, nodeOptions }: ContenderPaths): Contender {
           // With the address of the recording no other mirror of the database is asked.
           GOYI_CHECKSUM_DATABASES: `${DATABASE} ${originUrl}/sumdb/${DATABASE}`,
           GOYI_VERIFY: verify ? 'require' : 'off',
+          GOYI_LIMITS_RANGE_STREAMS: String(rangeStreams),
           ...(nodeOptions !== undefined && { NODE_OPTIONS: nodeOptions }),
         },
       });

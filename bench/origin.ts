@@ -31,7 +31,6 @@ export interface OriginCounts {
 const known = new WeakSet<object>();
 
 class Origin {
-  readonly #settings: OriginSettings;
   readonly #link: WeakLink;
   readonly #archive: Archive;
   /** Files read once stay: all together they are some 400 MB. */
@@ -39,7 +38,6 @@ class Origin {
   #counts = nothing();
 
   constructor(settings: OriginSettings) {
-    this.#settings = settings;
     this.#archive = new Archive(settings.files);
     this.#link = new WeakLink(settings.link);
   }
@@ -64,21 +62,23 @@ class Origin {
   }
 
   async #send(request: IncomingMessage, response: ServerResponse, bytes: Buffer): Promise<void> {
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    const body = bytes.subarray(start);
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+    const start = Number(range?.[1] ?? 0);
+    const body = bytes.subarray(start, range?.[2] ? Number(range[2]) + 1 : bytes.length);
     const length = { 'content-length': body.length, etag: `"${bytes.length}"`, 'accept-ranges': 'bytes' };
-    if (start === 0) response.writeHead(200, length);
-    else response.writeHead(206, { ...length, 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` });
+    if (range === null) response.writeHead(200, length);
+    else response.writeHead(206, { ...length, 'content-range': `bytes ${start}-${start + body.length - 1}/${bytes.length}` });
     if (request.method === 'HEAD') {
       response.end();
       return;
     }
     const cutAt = this.#link.cutAt(body.length);
-    if (this.#settings.link.bytesPerSecond === 0 && cutAt === undefined) {
+    if (this.#link.isPerfect && cutAt === undefined) {
       this.#counts.bytes += body.length;
       response.end(body);
       return;
     }
+    const stream = this.#link.stream();
     for (let at = 0; at < body.length && !response.destroyed; at += LINK_CHUNK_BYTES) {
       if (cutAt !== undefined && at >= cutAt) {
         this.#counts.cuts += 1;
@@ -86,7 +86,7 @@ class Origin {
         return;
       }
       const chunk = body.subarray(at, at + LINK_CHUNK_BYTES);
-      await this.#link.send(chunk.length);
+      await this.#link.send(chunk.length, stream);
       this.#counts.bytes += chunk.length;
       if (!response.write(chunk)) await drained(response);
     }

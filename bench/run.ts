@@ -9,6 +9,7 @@ import { runClient } from './client.ts';
 import { runCold } from './cold.ts';
 import { contendersOf } from './contenders.ts';
 import { runHot } from './hot.ts';
+import { runLarge } from './large.ts';
 import { Lab } from './lab.ts';
 import { openRecording } from './recording.ts';
 import { Report } from './report.ts';
@@ -16,13 +17,15 @@ import type { LinkConditions } from './weak-link.ts';
 
 const usage = `npm run bench -- [OPTIONS]
   --quick                 less of everything: under two minutes
-  --suites LIST           of hot, cold, client (default: all)
+  --suites LIST           of hot, cold, client, large (default: the first three)
   --goproxy PATH          compare with this goproxy/goproxy binary
   --athens PATH           compare with this Athens binary
   --nginx PATH            compare with static files from this nginx (default: nginx, if there is one)
   --only LIST             only these servers, by name
   --rounds N              how often each thing is measured (default 3; with --quick 2 for hot, 1 for the others)
-  --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT for the suite client (default 150:40:0)
+  --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT:MBIT_PER_S_OF_A_STREAM for the suites client and large
+                          (default 150:40:0; without the last, a stream may have all of the link)
+  --range-streams N       of a second goyi, which may fetch a large zip over so many streams
   --workers N             of goyi (default 2)
   --node-options=FLAGS    for goyi's processes, such as "--cpu-prof --cpu-prof-dir=DIR"
   --recording DIR         where the recorded answers lie or are put (default .tools/bench/recording)
@@ -45,6 +48,7 @@ async function main(): Promise<number> {
       rounds: { type: 'string' },
       links: { type: 'string', default: '150:40:0' },
       workers: { type: 'string', default: '2' },
+      'range-streams': { type: 'string', default: '1' },
       'node-options': { type: 'string' },
       recording: { type: 'string', default: join(tools, 'recording') },
       json: { type: 'string', default: join(tools, 'results.json') },
@@ -56,8 +60,14 @@ async function main(): Promise<number> {
   }
   const report = new Report({ isTerminal: process.stderr.isTTY === true });
   const only = flags.only?.split(',');
-  const paths = { ...flags, nginx: flags.nginx ?? found('nginx'), nodeOptions: flags['node-options'], workers: Number(flags.workers) };
-  const contenders = contendersOf(paths).filter(({ name }) => only?.includes(name) ?? true);
+  const paths = {
+    ...flags,
+    nginx: flags.nginx ?? found('nginx'),
+    nodeOptions: flags['node-options'],
+    workers: Number(flags.workers),
+    rangeStreams: Number(flags['range-streams']),
+  };
+  const contenders = contendersOf(paths).filter(({ name }) => only?.includes(name.split(',', 1)[0] ?? '') ?? true);
   await mkdir(dirname(flags.recording), { recursive: true });
   const recording = await openRecording(flags.recording, (line) => report.progress(line));
   const links = flags.links.split(',').map(parseLink);
@@ -69,6 +79,7 @@ async function main(): Promise<number> {
       if (suite === 'hot') await runHot(lab);
       else if (suite === 'cold') await runCold(lab);
       else if (suite === 'client') await runClient(lab, links);
+      else if (suite === 'large') await runLarge(lab, links);
       else throw new Error(`there is no suite ${suite}\n${usage}`);
     }
   } finally {
@@ -87,10 +98,15 @@ async function print(report: Report, json: string): Promise<void> {
 }
 
 function parseLink(text: string): LinkConditions {
-  const [roundTripMs = 0, mbit = 0, cutPercent = 0] = text.split(':').map(Number);
-  if (![roundTripMs, mbit, cutPercent].every((value) => value >= 0))
-    throw new Error(`a link reads ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT, not ${text}`);
-  return { roundTripMs, bytesPerSecond: (mbit * 1e6) / 8, cutEvery: cutPercent === 0 ? 0 : Math.round(100 / cutPercent) };
+  const [roundTripMs = 0, mbit = 0, cutPercent = 0, streamMbit = 0] = text.split(':').map(Number);
+  if (![roundTripMs, mbit, cutPercent, streamMbit].every((value) => value >= 0))
+    throw new Error(`a link reads ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT:MBIT_PER_S_OF_A_STREAM, not ${text}`);
+  return {
+    roundTripMs,
+    bytesPerSecond: (mbit * 1e6) / 8,
+    cutEvery: cutPercent === 0 ? 0 : Math.round(100 / cutPercent),
+    streamBytesPerSecond: (streamMbit * 1e6) / 8,
+  };
 }
 
 function describeMachine(): string {

@@ -1,13 +1,24 @@
-/** The conditions of a link between a client and a server: how long a round trip takes, how many bytes a second all streams share, and how many bodies break off. */
+/**
+ * The conditions of a link between a client and a server: how long a round trip takes, how many bytes a second all streams share and one of them may have, and how many
+ * bodies break off.
+ */
 export interface LinkConditions {
   readonly roundTripMs: number;
   /** 0: no limit. */
   readonly bytesPerSecond: number;
   /** Every so many bodies of more than `cutBytesMin` end in the middle with their connection; 0: none. */
   readonly cutEvery: number;
+  /** Of one body alone, as where each connection is throttled by itself; 0: no limit. */
+  readonly streamBytesPerSecond: number;
 }
 
-export const perfectLink: LinkConditions = { roundTripMs: 0, bytesPerSecond: 0, cutEvery: 0 };
+export const perfectLink: LinkConditions = { roundTripMs: 0, bytesPerSecond: 0, cutEvery: 0, streamBytesPerSecond: 0 };
+
+/** One body on its way. */
+export interface LinkStream {
+  /** When it may send again. */
+  freeAtMs: number;
+}
 
 /** What is sent at a time: small enough that parallel streams share the link evenly. */
 export const LINK_CHUNK_BYTES: number = 16 * 1024;
@@ -41,14 +52,30 @@ export class WeakLink {
     return this.#bodies % cutEvery === 0 ? Math.floor(sizeBytes / 2) : undefined;
   }
 
-  /** Resolves when the wire has taken so many bytes. */
-  async send(sizeBytes: number): Promise<void> {
-    const { bytesPerSecond } = this.#conditions;
-    if (bytesPerSecond === 0) return;
-    const now = performance.now();
-    this.#freeAtMs = Math.max(this.#freeAtMs, now) + (1000 * sizeBytes) / bytesPerSecond;
-    await delay(this.#freeAtMs - now);
+  /** Whether bodies have to be sent in chunks at all. */
+  get isPerfect(): boolean {
+    return this.#conditions.bytesPerSecond === 0 && this.#conditions.streamBytesPerSecond === 0;
   }
+
+  stream(): LinkStream {
+    return { freeAtMs: 0 };
+  }
+
+  /** Resolves when the wire has taken so many bytes of the stream, and the stream may go on. */
+  async send(sizeBytes: number, stream: LinkStream = this.stream()): Promise<void> {
+    const { bytesPerSecond, streamBytesPerSecond } = this.#conditions;
+    const now = performance.now();
+    if (bytesPerSecond > 0) this.#freeAtMs = Math.max(this.#freeAtMs, now) + (1000 * sizeBytes) / bytesPerSecond;
+    if (streamBytesPerSecond > 0) stream.freeAtMs = Math.max(stream.freeAtMs, now) + (1000 * sizeBytes) / streamBytesPerSecond;
+    await delay(Math.max(bytesPerSecond > 0 ? this.#freeAtMs : now, stream.freeAtMs) - now);
+  }
+}
+
+export function describeLink({ roundTripMs, bytesPerSecond, cutEvery, streamBytesPerSecond }: LinkConditions): string {
+  if (roundTripMs === 0 && bytesPerSecond === 0) return 'local upstream';
+  const cut = cutEvery === 0 ? '' : `, ${100 / cutEvery} % of bodies cut`;
+  const throttle = streamBytesPerSecond === 0 ? '' : `, ${(streamBytesPerSecond * 8) / 1e6} for each stream`;
+  return `${roundTripMs} ms, ${bytesPerSecond === 0 ? 'any number of' : (bytesPerSecond * 8) / 1e6} Mbit/s${throttle}${cut}`;
 }
 
 /** Timers of Node are whole milliseconds: what is less is not waited for, and is made up for by the chunks that follow. */

@@ -19,6 +19,10 @@ export interface Events {
   }): void;
   upstreamBytes(e: { upstream: string; sizeBytes: number }): void;
   breakerMoved(e: { upstream: string; state: 'closed' | 'open' | 'half-open'; reason: string }): void;
+  /** How many exchanges at once an upstream may have from now on, and what has taught the hub so. */
+  limitMoved(e: { upstream: string; limit: number; cause: 'start' | 'answered' | 'pressed' | 'strained' }): void;
+  /** A large body came in pieces over several streams; `gave-up`: at least its end came over one, because more were of no use or not to be had. */
+  bodySplit(e: { upstream: string; outcome: 'split' | 'gave-up' }): void;
   filled(e: {
     kind: ArtefactKind;
     outcome: 'stored' | ErrorCode;
@@ -45,6 +49,8 @@ export const silentEvents: Events = {
   upstreamAnswered: ignore,
   upstreamBytes: ignore,
   breakerMoved: ignore,
+  limitMoved: ignore,
+  bodySplit: ignore,
   filled: ignore,
   cached: ignore,
   verificationFailed: ignore,

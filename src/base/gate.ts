@@ -19,16 +19,25 @@ interface Waiter {
   enter(): void;
 }
 
+export interface GateOptions {
+  readonly slotsMax: number;
+  readonly queueMax: number;
+  /** Of the slots, what `prefetch` may fill (always one at least): the rest is kept free for who is waited for. Default 1, all of them. */
+  readonly prefetchShare?: number;
+}
+
 /** Admits at most `slotsMax` at once, and lets at most `queueMax` wait; `waited-for` callers pass every `prefetch` one. */
 export class Gate {
-  readonly #slotsMax: number;
   readonly #queueMax: number;
+  readonly #prefetchShare: number;
+  #slotsMax: number;
   #taken = 0;
   readonly #queues: Record<Priority, Set<Waiter>> = { 'waited-for': new Set(), prefetch: new Set() };
 
-  constructor(options: { slotsMax: number; queueMax: number }) {
-    this.#slotsMax = options.slotsMax;
-    this.#queueMax = options.queueMax;
+  constructor({ slotsMax, queueMax, prefetchShare = 1 }: GateOptions) {
+    this.#slotsMax = slotsMax;
+    this.#queueMax = queueMax;
+    this.#prefetchShare = prefetchShare;
   }
 
   get taken(): number {
@@ -39,16 +48,27 @@ export class Gate {
     return this.#queues['waited-for'].size + this.#queues.prefetch.size;
   }
 
+  /** From now on. Who is in stays in: with fewer slots nobody enters until enough have left. */
+  resize(slotsMax: number): void {
+    this.#slotsMax = slotsMax;
+    this.#admit();
+  }
+
+  /** The function that gives the slot back (to be called once), or undefined where the caller would have to wait. */
+  tryEnter(urgency: Urgency): (() => void) | undefined {
+    if (!this.#hasRoomFor(priorityOf(urgency))) return undefined;
+    this.#taken += 1;
+    return () => this.#leave();
+  }
+
   /**
    * Resolves with the function that gives the slot back (to be called once).
    * @throws {HubError} overloaded when the queue is full; the signal's reason when it fires first.
    */
   enter(urgency: Urgency, signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
-    if (this.#taken < this.#slotsMax) {
-      this.#taken += 1;
-      return Promise.resolve(() => this.#leave());
-    }
+    const leave = this.tryEnter(urgency);
+    if (leave !== undefined) return Promise.resolve(leave);
     if (this.waiting >= this.#queueMax)
       return Promise.reject(new HubError('overloaded', `more than ${this.#queueMax} requests wait for a free slot`));
     return new Promise((resolve, reject) => {
@@ -65,6 +85,7 @@ export class Gate {
       const onRaise = (): void => {
         this.#queues.prefetch.delete(waiter);
         this.#queues['waited-for'].add(waiter);
+        this.#admit();
       };
       const waiter: Waiter = {
         enter: () => {
@@ -79,12 +100,22 @@ export class Gate {
   }
 
   #leave(): void {
-    const queue = this.#queues['waited-for'].size > 0 ? this.#queues['waited-for'] : this.#queues.prefetch;
-    const [next] = queue;
-    if (next === undefined) {
-      this.#taken -= 1;
-      return;
+    this.#taken -= 1;
+    this.#admit();
+  }
+
+  #admit(): void {
+    for (const priority of ['waited-for', 'prefetch'] as const) {
+      for (const waiter of this.#queues[priority]) {
+        if (!this.#hasRoomFor(priority)) break;
+        this.#taken += 1;
+        waiter.enter();
+      }
     }
-    next.enter();
+  }
+
+  #hasRoomFor(priority: Priority): boolean {
+    const slotsMax = priority === 'prefetch' ? Math.max(1, Math.floor(this.#slotsMax * this.#prefetchShare)) : this.#slotsMax;
+    return this.#taken < slotsMax;
   }
 }

@@ -130,7 +130,7 @@ async function readPem(file: string): Promise<string> {
 }
 
 function openUpstreams(config: HubConfig, urls: readonly string[], client: OutboundClient, { events, log }: WiringParts): UpstreamSet {
-  const { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots } = config.limits;
+  const { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots, rangeStreams } = config.limits;
   return createUpstreamSet({
     upstreams: config.upstreams.kind === 'off' ? 'off' : urls.map((url) => new URL(url)),
     client,
@@ -138,7 +138,7 @@ function openUpstreams(config: HubConfig, urls: readonly string[], client: Outbo
     events,
     log,
     random: Math.random,
-    limits: { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots },
+    limits: { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots, rangeStreams },
   });
 }
 

@@ -104,6 +104,7 @@ class HttpClient implements OutboundClient {
       const answer = await this.#linkTo(url).exchange(url, {
         method: request.method ?? 'GET',
         headers: this.#headersFor(request, first, url),
+        ownConnection: request.ownConnection ?? false,
         signal,
       });
       const target = request.followRedirects ? redirectTarget(answer, url, doing) : undefined;

@@ -6,6 +6,11 @@ import { Http1Link } from './http1-link.ts';
 import { Http2Link } from './http2-link.ts';
 import type { RawAnswer, RawRequest } from './raw-answer.ts';
 
+interface LinkRequest extends Omit<RawRequest, 'path'> {
+  /** By HTTP/1.1, whatever the others speak. */
+  readonly ownConnection: boolean;
+}
+
 /** All connections to one origin over one route. For https: the first connection finds out whether the server speaks HTTP/2. */
 export class OriginLink implements AsyncDisposable {
   readonly #route: Route;
@@ -37,7 +42,7 @@ export class OriginLink implements AsyncDisposable {
   }
 
   /** @throws {OutboundError} from connecting; what undici or node:http2 say; the signal's reason */
-  async exchange(url: URL, request: Omit<RawRequest, 'path'>): Promise<RawAnswer> {
+  async exchange(url: URL, request: LinkRequest): Promise<RawAnswer> {
     this.#connector.check(url);
     this.#active += 1;
     try {
@@ -58,11 +63,11 @@ export class OriginLink implements AsyncDisposable {
     await this.#http1.destroy();
   }
 
-  async #send(url: URL, request: Omit<RawRequest, 'path'>): Promise<RawAnswer> {
+  async #send(url: URL, { ownConnection, ...request }: LinkRequest): Promise<RawAnswer> {
     const path = `${url.pathname}${url.search}`;
     // A server may change its mind about HTTP/2, or close between connecting and asking: try again, but not for ever.
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      if (this.#protocol === 'http/1.1') return this.#http1.exchange(this.#viaPlainProxy(url, { ...request, path }));
+      if (ownConnection || this.#protocol === 'http/1.1') return this.#http1.exchange(this.#viaPlainProxy(url, { ...request, path }));
       if (this.#protocol === 'h2' && this.#http2.ready) return this.#http2.exchange({ ...request, path });
       this.#connecting ??= this.#connect().finally(() => {
         this.#connecting = undefined;

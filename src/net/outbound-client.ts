@@ -17,6 +17,8 @@ export interface OutboundRequest {
   readonly limits: ExchangeLimits;
   /** Follow redirects, each hop checked: at most 9, never https to http, never to a private address unless that host and port is configured. */
   readonly followRedirects: boolean;
+  /** Never over a connection that carries other exchanges meanwhile, as all streams of HTTP/2 do: by HTTP/1.1. For links that throttle each connection by itself. */
+  readonly ownConnection?: boolean;
 }
 
 /** The body must be read to the end or the response disposed of, or its connection is lost to the pool. */

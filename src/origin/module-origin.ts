@@ -40,5 +40,7 @@ export interface UpstreamState {
   readonly breaker: 'closed' | 'open' | 'half-open';
   /** Median of the last times to the first byte. */
   readonly latencyMs: number | undefined;
+  /** Exchanges that it may have at once, as learned. */
+  readonly concurrencyLimit: number;
   readonly lastFault: string | undefined;
 }

@@ -2,16 +2,11 @@ import { HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { OutboundResponse } from '../net/outbound-client.ts';
 import { faultOf, OutboundError } from '../net/outbound-error.ts';
+import type { Attempt } from './attempt.ts';
 import type { Admission } from './breaker.ts';
 import type { OriginBody, OriginRequest } from './module-origin.ts';
 import { checkRest, resumeHeaders } from './range-resume.ts';
-
-/** One exchange that came back, whatever it says. */
-export interface Attempt {
-  readonly response: OutboundResponse;
-  /** Monotonic. */
-  readonly startedMs: number;
-}
+import type { RangeSpread, RangeSpreadOptions, RangeSpreads } from './range-spread.ts';
 
 export interface UpstreamBodyOptions {
   /** Of the upstream, without credentials. */
@@ -21,8 +16,12 @@ export interface UpstreamBodyOptions {
   readonly attempt: Attempt;
   /** Asks the same upstream for the same thing again, with these headers. @throws {HubError} */
   readonly ask: (headers: Readonly<Record<string, string>>) => Promise<Attempt>;
+  /** An exchange that began then was cut or fell silent in its body. */
+  readonly strained: (startedMs: number) => void;
   /** Gives the slot back. */
   readonly leave: () => void;
+  /** For large bodies, where they may come over several streams. */
+  readonly beside?: { readonly spreads: RangeSpreads } & Pick<RangeSpreadOptions, 'ask' | 'enter'>;
   readonly events: Events;
   readonly signal: AbortSignal;
 }
@@ -40,6 +39,7 @@ export class UpstreamBody implements OriginBody, AsyncDisposable {
   readonly sizeBytes: number | undefined;
   readonly #options: UpstreamBodyOptions;
   readonly #first: OutboundResponse;
+  readonly #spread: RangeSpread | undefined;
   #attempt: Attempt;
   #readBytes = 0;
   /** The slot and the open response are ours to give back. */
@@ -53,6 +53,9 @@ export class UpstreamBody implements OriginBody, AsyncDisposable {
     this.#attempt = options.attempt;
     const length = this.#first.headers.get('content-length');
     this.sizeBytes = length !== undefined && /^[0-9]{1,15}$/.test(length) ? Number(length) : undefined;
+    const { beside, request, signal, strained } = options;
+    const state = { sizeBytes: this.sizeBytes, headers: this.#first.headers };
+    this.#spread = beside?.spreads.for({ ...beside, state, sizeMaxBytes: request.sizeMaxBytes, strained, signal });
   }
 
   /** Why the upstream failed to deliver, once it has. */
@@ -73,7 +76,7 @@ export class UpstreamBody implements OriginBody, AsyncDisposable {
     for (;;) {
       const fromBytes = this.#readBytes;
       const failure = yield* this.#part(request.sizeMaxBytes);
-      if (failure === undefined) {
+      if (failure === undefined && !this.#isOpen) {
         admission.succeeded();
         return;
       }
@@ -82,21 +85,31 @@ export class UpstreamBody implements OriginBody, AsyncDisposable {
       barren = partBytes < progressBytes ? barren + 1 : 0;
       continuations += 1;
       const fault = faultOf(failure);
-      const worthwhile = fault === 'cut' || (fault === 'stalled' && partBytes >= longBytes);
-      if (barren > 0) admission.faulted({ reason: messageOf(failure), weight: 1, startedMs: this.#attempt.startedMs });
+      if (fault === 'cut' || fault === 'stalled') this.#options.strained(this.#attempt.startedMs);
+      const worthwhile = failure === undefined || fault === 'cut' || (fault === 'stalled' && partBytes >= longBytes);
+      const error = failure ?? new HubError('origin-unavailable', `${this.#options.name} does not send all of ${request.resource}`);
+      if (barren > 0) admission.faulted({ reason: messageOf(error), weight: 1, startedMs: this.#attempt.startedMs });
       if (!worthwhile || continuations > continuationsMax || barren > barrenMax || this.#first.headers.get('accept-ranges') === 'none') {
-        throw this.#failed(failure);
+        throw this.#failed(error);
       }
       await this.#continue();
     }
   }
 
+  /** Whether a body over several streams has ended early, to be continued over one. */
+  get #isOpen(): boolean {
+    return this.#spread !== undefined && this.sizeBytes !== undefined && this.#readBytes < this.sizeBytes;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#restart?.[Symbol.asyncDispose]();
+    await this.#spread?.[Symbol.asyncDispose]();
     if (!this.#holding) return;
     this.#holding = false;
     const { admission, events, leave, name } = this.#options;
-    events.upstreamBytes({ upstream: name, sizeBytes: this.#readBytes });
+    events.upstreamBytes({ upstream: name, sizeBytes: this.#readBytes + (this.#spread?.unreadBytes ?? 0) });
+    const outcome = this.#spread?.outcome;
+    if (outcome !== undefined) events.bodySplit({ upstream: name, outcome });
     // Says nothing where the end or a fault was already told.
     admission.abandoned();
     await this.#attempt.response[Symbol.asyncDispose]();
@@ -105,9 +118,11 @@ export class UpstreamBody implements OriginBody, AsyncDisposable {
 
   /** Passes on one response's bytes; returns what ended it early. */
   async *#part(sizeMaxBytes: number): AsyncGenerator<Buffer, HubError | undefined, undefined> {
-    const { name, request } = this.#options;
+    const { name, request, beside } = this.#options;
+    const { body } = this.#attempt.response;
     try {
-      for await (const chunk of this.#attempt.response.body) {
+      for await (const chunk of this.#spread?.through(body, this.#readBytes) ?? body) {
+        if (this.#spread === undefined) beside?.spreads.pace.received(chunk.length);
         this.#readBytes += chunk.length;
         if (this.#readBytes > sizeMaxBytes)
           return new OutboundError('too-large', `${name} sends more than ${sizeMaxBytes} bytes as ${request.resource}`);

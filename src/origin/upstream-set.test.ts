@@ -319,6 +319,26 @@ test('one upstream uses a quarter of the slots at most, and 200 requests are all
   assert.ok((own.upstreams[0]?.activeMax ?? 99) <= 8);
 });
 
+test('an upstream that takes only eight at once teaches the hub so: all are answered, and it stays in use', async () => {
+  await using own = await rig(1, { upstreamMs: 20_000 });
+  const [upstream] = own.upstreams;
+  await own.set.probe(never);
+  upstream?.on('a', () => (upstream.active > 8 ? { status: 429 } : { delayHeadMs: 5 }));
+  assert.equal(own.set.states()[0]?.concurrencyLimit, 64);
+  const outcomes = await Promise.all(Array.from({ length: 200 }, () => outcomeOf(own.set)));
+  assert.deepEqual(new Set(outcomes), new Set(['found: from 0']));
+  const [state] = own.set.states();
+  assert.equal(state?.breaker, 'closed');
+  assert.ok((state?.concurrencyLimit ?? 99) <= 32, `${state?.concurrencyLimit} at once`);
+});
+
+test('an upstream that is down does not count as one that was asked too much, once its breaker is open', async () => {
+  await using own = await rig(1, { breakerOpenMs: 1 });
+  await own.upstreams[0]?.down();
+  for (let i = 0; i < 20; i += 1) assert.equal(await outcomeOf(own.set), 'origin-unavailable');
+  assert.ok((own.set.states()[0]?.concurrencyLimit ?? 0) >= 8);
+});
+
 test('a stuck upstream does not hold up one that works', async () => {
   await using own = await rig(2, { fetchSlots: 8, upstreamMs: 5_000 });
   own.upstreams[0]?.on('a', { hang: true });

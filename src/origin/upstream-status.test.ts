@@ -13,6 +13,20 @@ for (const [kind, statuses] of Object.entries(kinds)) {
   for (const status of statuses) test(`status ${status} means ${kind}`, () => assert.equal(meaningOf(status).kind, kind));
 }
 
+const loads = {
+  pressed: [429, 503],
+  strained: [408, 502, 504],
+  none: [200, 403, 404, 418, 425, 500],
+} as const;
+for (const [load, statuses] of Object.entries(loads)) {
+  for (const status of statuses) {
+    test(`status ${status} says that the upstream is ${load === 'none' ? 'nothing in particular' : load}`, () => {
+      const meaning = meaningOf(status);
+      assert.equal(meaning.kind === 'fault' ? meaning.load : 'none', load);
+    });
+  }
+}
+
 const waits = [
   { text: '2', ms: 2_000 },
   { text: '0', ms: 0 },

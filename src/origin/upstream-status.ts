@@ -1,4 +1,5 @@
 import type { OutboundResponse } from '../net/outbound-client.ts';
+import type { Load } from './concurrency-limit.ts';
 
 /** What a status says about a thing and about the upstream. */
 export type StatusMeaning =
@@ -6,7 +7,7 @@ export type StatusMeaning =
   | { readonly kind: 'absent' }
   /** The upstream's own refusal: asking again changes nothing, another upstream may have it. */
   | { readonly kind: 'refused' }
-  | { readonly kind: 'fault'; readonly retry: boolean; readonly weight: number };
+  | { readonly kind: 'fault'; readonly retry: boolean; readonly weight: number; readonly load: Load };
 
 /** GOPROXY knows one success and two ways to say "not here"; everything else is a fault or a refusal. https://go.dev/ref/mod#goproxy-protocol */
 export function meaningOf(status: number): StatusMeaning {
@@ -23,16 +24,18 @@ export function meaningOf(status: number): StatusMeaning {
       return { kind: 'refused' };
     // The upstream as a whole is in trouble or wants to be left alone.
     case 429:
-    case 502:
     case 503:
+      return { kind: 'fault', retry: true, weight: 1, load: 'pressed' };
+    case 502:
     case 504:
-      return { kind: 'fault', retry: true, weight: 1 };
+      return { kind: 'fault', retry: true, weight: 1, load: 'strained' };
     case 408:
+      return { kind: 'fault', retry: true, weight: 0.1, load: 'strained' };
     case 425:
-      return { kind: 'fault', retry: true, weight: 0.1 };
+      return { kind: 'fault', retry: true, weight: 0.1, load: 'none' };
     default:
       // A 500 is often about one module; many in a row still mean that something is wrong.
-      return { kind: 'fault', retry: status >= 500, weight: 0.1 };
+      return { kind: 'fault', retry: status >= 500, weight: 0.1, load: 'none' };
   }
 }
 

@@ -7,10 +7,13 @@ import { withoutCredentials } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { OutboundClient, OutboundResponse } from '../net/outbound-client.ts';
 import { faultOf, type OutboundFault } from '../net/outbound-error.ts';
+import type { Attempt } from './attempt.ts';
 import { Breaker, type Admission, type BreakerState } from './breaker.ts';
+import { ConcurrencyLimit, type Load } from './concurrency-limit.ts';
 import { Latency } from './latency.ts';
 import type { OriginRequest, UpstreamState } from './module-origin.ts';
-import { UpstreamBody, type Attempt } from './upstream-body.ts';
+import { UpstreamBody } from './upstream-body.ts';
+import { RangeSpreads } from './range-spread.ts';
 import type { UpstreamLimits } from './upstream-limits.ts';
 import { firstLineOf, meaningOf, retryAfterMs, type StatusMeaning } from './upstream-status.ts';
 
@@ -39,6 +42,10 @@ interface Question {
   readonly admission: Admission;
   /** Of all attempts together, monotonic. */
   readonly deadlineMs: number;
+  /** Given back while the upstream wants to be left alone; without one the asker keeps its own. */
+  readonly slot?: Slot;
+  /** Asked beside another exchange for the same thing: over a connection of its own, and given up when the upstream wants no more. */
+  readonly isBeside?: boolean;
 }
 
 type Outcome =
@@ -48,21 +55,28 @@ type Outcome =
       readonly error: HubError;
       readonly retry: boolean;
       readonly weight: number;
+      readonly load: Load;
       readonly pauseMs: number | undefined;
     };
 
 const attemptsMax = 3;
+/** Of who is told that there are too many at once: while the limit is being learned, others take up what there is. */
+const attemptsPressedMax = 8;
 /** In a row, by weight, that open the breaker: as many as there are attempts, so that who finds nobody has settled the matter. */
 const faultsMax = 3;
 /** For the question whether a silent upstream is silent to everybody; design: no fault holds longer than its limits and a second. */
 const doubtMs = 800;
 /** What waits for a slot of one upstream; more is refused. */
 const waitingMax = 4_096;
+/** Who has answered well this short a time ago and now says "too many" is busy, not down. */
+const busyMs = 2_000;
+/** With few slots, one long download that nobody waits for must not hold all of them. */
+const prefetchShare = 0.75;
 const retryPauseMaxMs = 2_000;
 /** Enough for the page around a 404; the caller's own bound is kept by {@link UpstreamBody}. */
 const exchangeSizeMinBytes = 1024 * 1024;
 
-/** One upstream: its slots, breaker, latencies, and the patience to ask it more than once. */
+/** One upstream: its slots and how many they may be, breaker, latencies, and the patience to ask it more than once. */
 export class Upstream {
   /** Without credentials and final slash. */
   readonly name: string;
@@ -71,16 +85,30 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #base: string;
   readonly #gate: Gate;
+  readonly #limit: ConcurrencyLimit;
+  readonly #spreads: RangeSpreads | undefined;
   /** Questions whether it is there at all, shared by all who doubt it. */
   readonly #doubts = new SingleFlight<boolean>();
   #lastAnswerMs = Number.NEGATIVE_INFINITY;
+  #lastGoodAnswerMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: UpstreamOptions) {
     const { url, limits, clock, events } = options;
     this.name = withoutCredentials(url.href).replace(/\/+$/, '');
     this.#options = options;
     this.#base = `${url.href.replace(/[?#].*$/, '').replace(/\/+$/, '')}/`;
-    this.#gate = new Gate({ slotsMax: Math.max(1, Math.floor(limits.fetchSlots / 4)), queueMax: waitingMax });
+    this.#limit = new ConcurrencyLimit({
+      clock,
+      max: Math.max(1, Math.floor(limits.fetchSlots / 4)),
+      moved: (limit, cause) => {
+        this.#gate.resize(limit);
+        events.limitMoved({ upstream: this.name, limit, cause });
+      },
+    });
+    this.#gate = new Gate({ slotsMax: this.#limit.value, queueMax: waitingMax, prefetchShare });
+    events.limitMoved({ upstream: this.name, limit: this.#limit.value, cause: 'start' });
+    const { rangeStreams = 1, rangeWindowMs = 1_500 } = limits;
+    this.#spreads = rangeStreams > 1 ? new RangeSpreads({ clock, windowMs: rangeWindowMs, streamsMax: rangeStreams }) : undefined;
     this.breaker = new Breaker({
       clock,
       random: options.random,
@@ -95,7 +123,8 @@ export class Upstream {
   }
 
   get state(): UpstreamState {
-    return { name: this.name, breaker: this.breaker.state, latencyMs: this.latency.medianMs, lastFault: this.breaker.lastFault };
+    const { state, lastFault } = this.breaker;
+    return { name: this.name, breaker: state, latencyMs: this.latency.medianMs, concurrencyLimit: this.#limit.value, lastFault };
   }
 
   /**
@@ -103,22 +132,18 @@ export class Upstream {
    * @throws {HubError} origin-unavailable, origin-timeout, upstream-invalid, overloaded; the signal's reason
    */
   async open(request: OriginRequest, admission: Admission, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const { clock, events, limits } = this.#options;
-    let leave: (() => void) | undefined;
+    const { clock, limits } = this.#options;
+    const slot = new Slot(() => this.#enter(request, signal));
     try {
       const arrivedMs = clock.monotonicMs();
-      leave = await this.#enter(request, signal);
+      await slot.take();
       const deadlineMs = (priorityOf(request) === 'prefetch' ? clock.monotonicMs() : arrivedMs) + limits.upstreamMs;
-      const attempt = await this.#ask({ request, headers: {}, admission, deadlineMs }, signal);
+      const attempt = await this.#ask({ request, headers: {}, admission, deadlineMs, slot }, signal);
       const meaning = meaningOf(attempt.response.status);
       if (meaning.kind === 'found') {
         // A long body must not keep a half-open breaker from everybody else.
         if (this.breaker.state !== 'closed') admission.succeeded();
-        const ask = (headers: Readonly<Record<string, string>>): Promise<Attempt> =>
-          this.#ask({ request, headers, admission, deadlineMs: clock.monotonicMs() + limits.upstreamMs }, signal);
-        const body = new UpstreamBody({ name: this.name, request, admission, attempt, ask, leave, events, signal });
-        leave = undefined;
-        return { kind: 'found', body };
+        return { kind: 'found', body: this.#bodyOf({ request, admission, attempt, leave: slot.handOver() }, signal) };
       }
       admission.succeeded();
       const line = await firstLineOf(attempt.response);
@@ -130,8 +155,36 @@ export class Upstream {
       admission.abandoned();
       throw error;
     } finally {
-      leave?.();
+      slot.give();
     }
+  }
+
+  #bodyOf(found: { request: OriginRequest; admission: Admission; attempt: Attempt; leave: () => void }, signal: AbortSignal): UpstreamBody {
+    const { clock, events, limits } = this.#options;
+    const { request, admission } = found;
+    const question = (headers: Readonly<Record<string, string>>): Question => ({
+      request,
+      headers,
+      admission,
+      deadlineMs: clock.monotonicMs() + limits.upstreamMs,
+    });
+    const spreads = this.#spreads;
+    return new UpstreamBody({
+      ...found,
+      name: this.name,
+      ask: (headers) => this.#ask(question(headers), signal),
+      strained: (startedMs) => this.#limit.failed('strained', startedMs),
+      ...(spreads !== undefined && {
+        beside: {
+          spreads,
+          ask: (headers, stop) => this.#ask({ ...question(headers), isBeside: true }, stop),
+          // Never before what anybody waits for: who has one stream already can do without another.
+          enter: () => this.#gate.tryEnter({ priority: 'prefetch' }),
+        },
+      }),
+      events,
+      signal,
+    });
   }
 
   /**
@@ -144,15 +197,23 @@ export class Upstream {
       const startedMs = clock.monotonicMs();
       const outcome = await this.#once(question, startedMs, signal);
       if (outcome.kind === 'answered') return { response: outcome.response, startedMs };
-      const { error, retry, weight } = outcome;
+      const { error, retry, weight, load } = outcome;
+      // Who asks a broken upstream whether it is back asks alone: that says nothing about many.
+      if (load !== 'none' && this.breaker.state === 'closed') this.#limit.failed(load, startedMs);
       question.admission.faulted({ reason: messageOf(error), weight, startedMs });
       const pauseMs = outcome.pauseMs ?? this.#pauseMs(attempt);
-      const tooLate = clock.monotonicMs() + pauseMs >= question.deadlineMs;
       // An upstream whose breaker has opened is left alone, by us as well.
-      if (!retry || tooLate || attempt >= attemptsMax || this.breaker.state !== 'closed') throw error;
+      const isOver = (): boolean => clock.monotonicMs() >= question.deadlineMs || this.breaker.state !== 'closed';
+      const tooLate = clock.monotonicMs() + pauseMs >= question.deadlineMs;
+      const pressedMax = question.isBeside === true ? 1 : attemptsPressedMax;
+      if (!retry || tooLate || isOver() || attempt >= (load === 'pressed' ? pressedMax : attemptsMax)) throw error;
+      const slot = load === 'pressed' ? question.slot : undefined;
+      slot?.give();
       await pause(pauseMs, undefined, { signal }).catch(() => {
         throw signal.reason;
       });
+      await slot?.take();
+      if (isOver()) throw error;
     }
   }
 
@@ -181,6 +242,7 @@ export class Upstream {
     if (meaning.kind === 'found' && /^text\/html\b/i.test(type))
       throw new HubError('origin-unavailable', `${this.name} answers with a web page: perhaps a portal that wants a login`);
     this.latency.add(latencyMs);
+    this.#lastGoodAnswerMs = clock.monotonicMs();
     return { latencyMs };
   }
 
@@ -209,7 +271,7 @@ export class Upstream {
     }
   }
 
-  async #once({ request, headers, deadlineMs }: Question, startedMs: number, signal: AbortSignal): Promise<Outcome> {
+  async #once({ request, headers, deadlineMs, isBeside }: Question, startedMs: number, signal: AbortSignal): Promise<Outcome> {
     const { client, clock, limits, events } = this.#options;
     const answered = (outcome: 'found' | 'absent' | 'refused' | 'fault' | 'canceled', detail: string): void =>
       events.upstreamAnswered({ upstream: this.name, outcome, seconds: (clock.monotonicMs() - startedMs) / 1000, detail });
@@ -224,6 +286,7 @@ export class Upstream {
           headers,
           limits: { firstByteMs, idleMs, bytesPerSecondMin, sizeMaxBytes },
           followRedirects: true,
+          ...(isBeside === true && { ownConnection: true }),
         },
         signal,
       );
@@ -237,6 +300,7 @@ export class Upstream {
         error,
         retry: fault === 'unreachable' || fault === 'cut',
         weight: dead ? faultsMax : weightOf(fault),
+        load: loadOf(fault),
         pauseMs: undefined,
       };
     }
@@ -244,7 +308,10 @@ export class Upstream {
     const meaning: StatusMeaning = response.status === 206 && 'range' in headers ? { kind: 'found' } : meaningOf(response.status);
     const compressed = meaning.kind === 'found' && (response.headers.get('content-encoding') ?? 'identity').toLowerCase() !== 'identity';
     if (meaning.kind !== 'fault' && !compressed) {
-      this.latency.add(clock.monotonicMs() - startedMs);
+      this.#lastGoodAnswerMs = clock.monotonicMs();
+      const headMs = this.#lastGoodAnswerMs - startedMs;
+      this.latency.add(headMs);
+      this.#limit.answered({ startedMs, headMs, full: this.#gate.taken >= this.#limit.value });
       answered(meaning.kind, String(response.status));
       return { kind: 'answered', response };
     }
@@ -252,15 +319,58 @@ export class Upstream {
     await response[Symbol.asyncDispose]();
     if (meaning.kind !== 'fault') {
       const error = new HubError('upstream-invalid', `${this.name} sends ${request.resource} compressed, though it was asked not to`);
-      return { kind: 'fault', error, retry: false, weight: 1, pauseMs: undefined };
+      return { kind: 'fault', error, retry: false, weight: 1, load: 'none', pauseMs: undefined };
     }
     const error = new HubError('origin-unavailable', `${this.name} answers with status ${response.status}`);
-    return { kind: 'fault', error, retry: meaning.retry, weight: meaning.weight, pauseMs: retryAfterMs(response.headers, clock.wallMs()) };
+    const isBusy = meaning.load === 'pressed' && clock.monotonicMs() < this.#lastGoodAnswerMs + busyMs;
+    const weight = isBusy ? 0.1 : meaning.weight;
+    return { ...meaning, weight, error, pauseMs: retryAfterMs(response.headers, clock.wallMs()) };
   }
 
   #pauseMs(attempt: number): number {
     const { limits, random } = this.#options;
     return Math.min(retryPauseMaxMs, (limits.retryPauseMs ?? 100) * 2 ** (attempt - 1)) * (0.5 + random());
+  }
+}
+
+/** One place among an upstream's exchanges, which its holder may give back for a while. */
+class Slot {
+  readonly #enter: () => Promise<() => void>;
+  #leave: (() => void) | undefined;
+
+  constructor(enter: () => Promise<() => void>) {
+    this.#enter = enter;
+  }
+
+  /** @throws as `enter` */
+  async take(): Promise<void> {
+    this.#leave = await this.#enter();
+  }
+
+  give(): void {
+    this.handOver()();
+  }
+
+  /** From here on whoever calls this function gives the slot back. */
+  handOver(): () => void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    return leave ?? ((): void => {});
+  }
+}
+
+/** What a fault says about the number of exchanges. */
+function loadOf(fault: OutboundFault | undefined): Load {
+  switch (fault) {
+    case 'unreachable':
+    case 'connect-timeout':
+      return 'pressed';
+    case 'head-timeout':
+    case 'stalled':
+    case 'cut':
+      return 'strained';
+    default:
+      return 'none';
   }
 }
 

@@ -27,6 +27,10 @@ function sampleTelemetry(log: Log = silentLog): Telemetry {
   events.upstreamAnswered({ upstream: 'https://u.example', outcome: 'fault', seconds: 3, detail: 'reset' });
   events.upstreamBytes({ upstream: 'https://u.example', sizeBytes: 77 });
   events.breakerMoved({ upstream: 'https://u.example', state: 'open', reason: 'five faults' });
+  events.limitMoved({ upstream: 'https://u.example', limit: 64, cause: 'start' });
+  events.limitMoved({ upstream: 'https://u.example', limit: 32, cause: 'pressed' });
+  events.limitMoved({ upstream: 'https://u.example', limit: 33, cause: 'answered' });
+  events.bodySplit({ upstream: 'https://u.example', outcome: 'split' });
   events.filled({ kind: 'zip', outcome: 'stored', seconds: 1.5, sizeBytes: 5000, module: 'rsc.io/quote', version: 'v1.0.0', origin: 'u' });
   events.filled({
     kind: 'mod',
@@ -60,6 +64,9 @@ const expected = {
   'goyi_upstream_bytes_total{upstream="https://u.example"}': 77,
   'goyi_upstream_breaker{upstream="https://u.example",state="open"}': 1,
   'goyi_upstream_breaker{upstream="https://u.example",state="closed"}': 0,
+  'goyi_upstream_concurrency_limit{upstream="https://u.example"}': 33,
+  'goyi_upstream_limit_lowered_total{upstream="https://u.example",cause="pressed"}': 1,
+  'goyi_upstream_split_bodies_total{upstream="https://u.example",outcome="split"}': 1,
   'goyi_fills_total{kind="zip",outcome="stored"}': 1,
   'goyi_fills_total{kind="mod",outcome="checksum-mismatch"}': 1,
   'goyi_fill_seconds_sum{kind="zip"}': 1.5,
@@ -113,6 +120,8 @@ test('what an operator must see is an error line', () => {
     'debug: upstream answered',
     'warn: upstream failed',
     'warn: upstream is given a rest',
+    'debug: upstream is asked for less at once',
+    'debug: a large body came over several streams',
     'info: stored',
     'warn: not stored',
     'error: verification failed',

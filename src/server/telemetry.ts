@@ -164,10 +164,11 @@ function registerStore(registry: Registry, log: Log, totals: () => Promise<Store
 }
 
 function createEvents(registry: Registry, log: Log): Events {
-  return { ...createUpstreamEvents(registry, log), ...createContentEvents(registry, log) };
+  return { ...createUpstreamEvents(registry, log), ...createFlowEvents(registry, log), ...createContentEvents(registry, log) };
 }
 
 type UpstreamEvents = Pick<Events, 'upstreamAnswered' | 'upstreamBytes' | 'breakerMoved'>;
+type FlowEvents = Pick<Events, 'limitMoved' | 'bodySplit'>;
 
 function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
   const registers = [registry];
@@ -220,7 +221,42 @@ function createUpstreamEvents(registry: Registry, log: Log): UpstreamEvents {
   };
 }
 
-function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents> {
+/** How much is asked of an upstream at once. */
+function createFlowEvents(registry: Registry, log: Log): FlowEvents {
+  const registers = [registry];
+  const limits = new Gauge({
+    name: 'goyi_upstream_concurrency_limit',
+    help: 'Exchanges that an upstream may have at once, as learned; all workers together',
+    labelNames: ['upstream'],
+    registers,
+  });
+  const lowered = new Counter({
+    name: 'goyi_upstream_limit_lowered_total',
+    help: 'Times that this limit was lowered, by cause',
+    labelNames: ['upstream', 'cause'],
+    registers,
+  });
+  const splits = new Counter({
+    name: 'goyi_upstream_split_bodies_total',
+    help: 'Large bodies that came in pieces over several streams, by whether they did so to the end',
+    labelNames: ['upstream', 'outcome'],
+    registers,
+  });
+  return {
+    limitMoved({ upstream, limit, cause }) {
+      limits.labels(upstream).set(limit);
+      if (cause !== 'pressed' && cause !== 'strained') return;
+      lowered.labels(upstream, cause).inc();
+      log.debug('upstream is asked for less at once', { upstream, limit, cause });
+    },
+    bodySplit({ upstream, outcome }) {
+      splits.labels(upstream, outcome).inc();
+      log.debug('a large body came over several streams', { upstream, outcome });
+    },
+  };
+}
+
+function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents | keyof FlowEvents> {
   const registers = [registry];
   const aheadFiles = new Counter({
     name: 'goyi_ahead_files_total',

@@ -56,6 +56,8 @@ export interface SeenRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly httpVersion: string;
   readonly atMs: number;
+  /** Of the body of its answer, handed to the connection so far. */
+  sentBytes: number;
 }
 
 /** `nth` counts the requests that reached this rule, from 1. Undefined: faithfully. */
@@ -177,6 +179,7 @@ export class ScriptedUpstream implements AsyncDisposable {
       headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)])),
       httpVersion: request.httpVersion,
       atMs: performance.now(),
+      sentBytes: 0,
     };
     this.requests.push(seen);
     this.active += 1;
@@ -253,7 +256,7 @@ async function send({ seen, response, behaviour, file, signal }: Sending): Promi
   }
   if (behaviour.endless === true) return sendEndless(response, signal);
   const stopAt = behaviour.cutAfterBytes ?? behaviour.stallAfterBytes ?? body.length;
-  await sendPieces(response, body.subarray(0, stopAt), behaviour.drip, signal);
+  await sendPieces({ seen, response, behaviour, signal }, body.subarray(0, stopAt));
   if (behaviour.stallAfterBytes !== undefined) return;
   if (behaviour.cutAfterBytes !== undefined || (behaviour.declaredBytes ?? 0) > body.length) {
     // What was written has to arrive before the connection goes.
@@ -279,24 +282,27 @@ function part(
   const etag = behaviour.etag ?? `"${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}"`;
   const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8', 'accept-ranges': 'bytes' };
   if (etag !== false) headers['etag'] = etag;
-  const range = /^bytes=([0-9]+)-$/.exec(seen.headers['range'] ?? '');
+  const range = /^bytes=([0-9]+)-([0-9]*)$/.exec(seen.headers['range'] ?? '');
   const ifRange = seen.headers['if-range'];
   if (range === null || status !== 200 || behaviour.ignoreRange === true || (ifRange !== undefined && ifRange !== etag))
     return { status, body: bytes, headers };
   const first = Number(range[1]) + (behaviour.rangeOffByBytes ?? 0);
   if (first >= bytes.length)
     return { status: 416, body: Buffer.alloc(0), headers: { ...headers, 'content-range': `bytes */${bytes.length}` } };
+  const last = Math.min(bytes.length - 1, range[2] === '' ? Number.POSITIVE_INFINITY : Number(range[2]));
   return {
     status: 206,
-    body: bytes.subarray(first),
-    headers: { ...headers, 'content-range': `bytes ${first}-${bytes.length - 1}/${bytes.length}` },
+    body: bytes.subarray(first, last + 1),
+    headers: { ...headers, 'content-range': `bytes ${first}-${last}/${bytes.length}` },
   };
 }
 
-async function sendPieces(response: Outgoing, body: Buffer, drip: Behaviour['drip'], signal: AbortSignal): Promise<void> {
+async function sendPieces({ seen, response, behaviour: { drip }, signal }: Omit<Sending, 'file'>, body: Buffer): Promise<void> {
   const sizeBytes = drip?.sizeBytes ?? 64 * 1024;
   for (let at = 0; at < body.length; at += sizeBytes) {
-    await write(response, body.subarray(at, at + sizeBytes), signal);
+    const piece = body.subarray(at, at + sizeBytes);
+    seen.sentBytes += piece.length;
+    await write(response, piece, signal);
     if (drip !== undefined) await pause(drip.everyMs, undefined, { signal });
   }
 }

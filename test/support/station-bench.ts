@@ -119,6 +119,7 @@ export class ScriptedOrigin implements ModuleOrigin {
       name: `https://upstream-${at}.example`,
       breaker: this.#down ? 'open' : 'closed',
       latencyMs: undefined,
+      concurrencyLimit: 64,
       lastFault: undefined,
     }));
   }

@@ -20,6 +20,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
       connections: limits.connectionsMax,
       headerSeconds: limits.headerMs / 1_000,
       fetchSlots: limits.fetchSlots,
+      rangeStreams: limits.rangeStreams,
       prefetchSlots: limits.prefetchSlots,
       memoryCacheBytes: limits.memoryCacheBytes,
       proofThreads: limits.proofThreads,

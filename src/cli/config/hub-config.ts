@@ -34,8 +34,10 @@ export interface LimitsConfig {
   readonly connectionsMax: number;
   /** Until a client has sent the head of its request. */
   readonly headerMs: number;
-  /** Requests to upstreams at once, a worker; one upstream may use a quarter. */
+  /** Requests to upstreams at once, a worker; one upstream may use a quarter, and less where it has shown that this is too many. */
   readonly fetchSlots: number;
+  /** Over which one large zip may be fetched at once where the link throttles single streams; 1 switches that off. */
+  readonly rangeStreams: number;
   /** Requests to upstreams at once for what nobody asked for yet, a worker; 0 switches looking ahead off. */
   readonly prefetchSlots: number;
   /** Of small and hot files kept in memory, a worker. */

@@ -194,6 +194,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
       connectionsMax: limits.connections,
       headerMs: limits.headerSeconds * 1_000,
       fetchSlots: limits.fetchSlots,
+      rangeStreams: limits.rangeStreams,
       prefetchSlots: limits.prefetchSlots,
       memoryCacheBytes: limits.memoryCacheBytes,
       proofThreads: limits.proofThreads,

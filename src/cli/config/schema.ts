@@ -29,6 +29,7 @@ const schema = z.strictObject({
     connections: z.int().min(16).max(65_536).default(4_096),
     headerSeconds: z.int().min(1).max(60).default(15),
     fetchSlots: z.int().min(4).max(4_096).default(256),
+    rangeStreams: z.int().min(1).max(8).default(1),
     prefetchSlots: z.int().min(0).max(256).default(16),
     memoryCacheBytes: z.int().min(1_048_576).max(4_294_967_296).default(33_554_432),
     proofThreads: z.int().min(1).max(32).default(1),
@@ -93,6 +94,7 @@ type LimitKey =
   | 'connections'
   | 'headerSeconds'
   | 'fetchSlots'
+  | 'rangeStreams'
   | 'prefetchSlots'
   | 'memoryCacheBytes'
   | 'proofThreads'
