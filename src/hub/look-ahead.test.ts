@@ -29,7 +29,10 @@ interface World {
 }
 
 /** Modules by their go.mod; fetching one makes it stored. */
-function world(goMods: Record<string, string>, options: { slots?: number; denied?: string; hold?: Promise<void> } = {}): World {
+function world(
+  goMods: Record<string, string>,
+  options: { slots?: number; denied?: string; hold?: Promise<void>; client?: string; zipBytes?: number } = {},
+): World {
   const fetched: string[] = [];
   const stored = new Set<string>();
   const textOf = (file: Artefact): Buffer => Buffer.from(goMods[`${file.module}@${file.version}`] ?? `module ${file.module}\n\ngo 1.21\n`);
@@ -42,7 +45,7 @@ function world(goMods: Record<string, string>, options: { slots?: number; denied
         fetched.push(nameOf(file));
         await options.hold;
         stored.add(nameOf(file));
-        return 100;
+        return file.kind === 'zip' ? (options.zipBytes ?? 100) : 100;
       },
       events: { lookedAhead: ({ outcome, sizeBytes }) => void (made.bytes[outcome] += sizeBytes) },
       readMod: async (file) => textOf(file),
@@ -55,7 +58,7 @@ function world(goMods: Record<string, string>, options: { slots?: number; denied
       const file = artefact(name);
       const first = !stored.has(name);
       stored.add(name);
-      made.ahead.served(file, first, file.kind === 'mod' ? textOf(file) : undefined);
+      made.ahead.served(file, { first, bytes: file.kind === 'mod' ? textOf(file) : undefined, client: options.client ?? 'one' });
     },
     async settled(): Promise<void> {
       for (let i = 0; i < 50; i += 1) await turn();
@@ -192,4 +195,28 @@ test('a huge or endless graph is bounded', async () => {
   resolve();
   await disposed;
   assert.ok(w.fetched.length <= 16);
+});
+
+test('what nobody asks for ends what is fetched ahead, until it is asked for or ten minutes are over', async () => {
+  const w = world({}, { zipBytes: 400 * 1024 ** 2 });
+  for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) {
+    w.ask(`${name}.example/m@v1.0.0.mod`);
+    await w.settled();
+  }
+  const zips = (): number => w.fetched.filter((name) => name.endsWith('.zip')).length;
+  const before = zips();
+  assert.ok(before >= 1 && before <= 4, `${before} zips`);
+  w.ask('a.example/m@v1.0.0.zip');
+  w.ask('a.example/m@v1.0.0.info');
+  await w.settled();
+  assert.ok(zips() > before, 'some of it was of use');
+  const after = zips();
+  w.nowMs += 30_000;
+  w.ask('i.example/m@v1.0.0.mod');
+  await w.settled();
+  assert.equal(zips(), after);
+  w.nowMs += 11 * 60_000;
+  w.ask('j.example/m@v1.0.0.mod');
+  await w.settled();
+  assert.ok(zips() > after);
 });

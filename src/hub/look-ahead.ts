@@ -20,14 +20,21 @@ import { isPruned, parseGoMod } from '../protocol/go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { compareVersions, type Version } from '../protocol/version.ts';
 import type { BlobKey } from '../base/blob-key.ts';
+import { FairQueue } from './fair-queue.ts';
 import { artefactOf } from './module-files.ts';
 import type { Artefact } from './stored-files.ts';
 
 /** A client that lists versions compares them: what it reads of that module in the next moments it does not build with. */
 const comparingMs = 10_000;
 
-/** Of small files and of zips that wait; the oldest go first, as nobody asked for them so far. */
-const queueMax = { small: 4_000, zip: 2_000 };
+/** Of small files and of zips that wait for one client; the oldest go first, as nobody asked for them so far. */
+const queueMax = { small: 2_000, zip: 1_000 };
+
+/** Clients that things wait for. */
+const clientsMax = 200;
+
+/** What may be fetched ahead without being asked for, until some of it is, or for so long: a client that stops in the middle costs no more than this. */
+const unusedBytes = { max: 1024 ** 3, everyMs: 10 * 60_000 };
 
 /** Longer go.mod files are not read here. */
 const goModBytesMax = 512 * 1024;
@@ -57,10 +64,28 @@ export interface LookAheadParts {
 
 type Queue = 'small' | 'zip';
 
+/** What was guessed from what a client was given. */
+interface Wanted {
+  readonly artefact: Artefact;
+  readonly client: string;
+}
+
+export interface ServedFile {
+  /** It had to be fetched for this request. */
+  readonly first: boolean;
+  /** Of a file that is in memory. */
+  readonly bytes: Buffer | undefined;
+  /** Its address. */
+  readonly client: string;
+}
+
 export class LookAhead implements AsyncDisposable {
   readonly #parts: LookAheadParts;
   readonly #stop = new AbortController();
-  readonly #queues: Record<Queue, Map<BlobKey, Artefact>> = { small: new Map(), zip: new Map() };
+  readonly #queues: Record<Queue, FairQueue<Wanted>> = {
+    small: new FairQueue({ itemsOfClientMax: queueMax.small, clientsMax }),
+    zip: new FairQueue({ itemsOfClientMax: queueMax.zip, clientsMax }),
+  };
   readonly #running: Record<Queue, Set<Promise<void>>> = { small: new Set(), zip: new Set() };
   /** The version of each module whose zip was chosen, so that an older one read later is not fetched too. */
   readonly #chosen = new LRUCache<ModulePath, Version>({ max: 20_000, ttl: 15 * 60_000 });
@@ -72,6 +97,8 @@ export class LookAhead implements AsyncDisposable {
   /** Sizes of what was fetched ahead and not yet asked for. */
   readonly #unused = new LRUCache<BlobKey, number>({ max: unusedMax });
   #lastServedMs = 0;
+  #unusedBytes = 0;
+  #unusedSinceMs = 0;
 
   constructor(parts: LookAheadParts) {
     this.#parts = parts;
@@ -86,8 +113,8 @@ export class LookAhead implements AsyncDisposable {
     this.#comparing.set(module, this.#parts.clock.monotonicMs());
   }
 
-  /** A client was given a file. `first` when it had to be fetched for it; a file that we fetched ahead counts as such once. */
-  served(artefact: Artefact, first: boolean, bytes: Buffer | undefined): void {
+  /** A client (its address) was given a file. `first` when it had to be fetched for it; a file that we fetched ahead counts as such once. */
+  served(artefact: Artefact, { first, bytes, client }: ServedFile): void {
     if (this.#parts.slots === 0) return;
     const nowMs = this.#parts.clock.monotonicMs();
     const silent = nowMs - this.#lastServedMs > silenceMs;
@@ -95,11 +122,12 @@ export class LookAhead implements AsyncDisposable {
     const sizeBytes = this.#unused.get(artefact.key);
     if (sizeBytes !== undefined) {
       this.#unused.delete(artefact.key);
+      this.#unusedBytes -= sizeBytes;
       this.#parts.events.lookedAhead({ outcome: 'used', sizeBytes });
     }
     if (!(first || sizeBytes !== undefined) || artefact.kind === 'zip') return;
-    if (artefact.kind === 'info' || !this.#required.has(artefact.key)) this.#wantWhole(artefact);
-    if (artefact.kind === 'mod' && bytes !== undefined) this.#wantRequired(bytes, { evenPruned: silent });
+    if (artefact.kind === 'info' || !this.#required.has(artefact.key)) this.#wantWhole(artefact, client);
+    if (artefact.kind === 'mod' && bytes !== undefined) this.#wantRequired(bytes, { evenPruned: silent, client });
     this.#run();
   }
 
@@ -109,35 +137,32 @@ export class LookAhead implements AsyncDisposable {
     await Promise.allSettled([...this.#running.small, ...this.#running.zip]);
   }
 
-  #wantWhole({ module, version, kind }: Artefact): void {
+  #wantWhole({ module, version, kind }: Artefact, client: string): void {
     const comparedMs = this.#comparing.get(module);
     if (comparedMs !== undefined && this.#parts.clock.monotonicMs() - comparedMs < comparingMs) return;
     const chosen = this.#chosen.get(module);
     if (chosen !== undefined && compareVersions(version, chosen) <= 0) return;
     this.#chosen.set(module, version);
     if (chosen !== undefined) this.#queues.zip.delete(artefactOf('zip', module, chosen).key);
-    if (kind === 'mod') this.#enqueue('small', artefactOf('info', module, version));
-    this.#enqueue('zip', artefactOf('zip', module, version));
+    if (kind === 'mod') this.#enqueue('small', artefactOf('info', module, version), client);
+    this.#enqueue('zip', artefactOf('zip', module, version), client);
   }
 
-  #wantRequired(bytes: Buffer, { evenPruned }: { evenPruned: boolean }): void {
+  #wantRequired(bytes: Buffer, { evenPruned, client }: { evenPruned: boolean; client: string }): void {
     if (bytes.length > goModBytesMax) return;
     const goMod = parseGoMod(bytes.toString('utf8'));
     if (!goMod.ok || (isPruned(goMod.value.go) && !evenPruned)) return;
     for (const { path, version } of goMod.value.require) {
       const artefact = artefactOf('mod', path, version);
       if (!isPruned(goMod.value.go)) this.#required.set(artefact.key, true);
-      this.#enqueue('small', artefact);
+      this.#enqueue('small', artefact, client);
     }
   }
 
-  #enqueue(name: Queue, artefact: Artefact): void {
+  #enqueue(name: Queue, artefact: Artefact, client: string): void {
     if (this.#tried.has(artefact.key) || !this.#parts.admits(artefact.module, artefact.version)) return;
     this.#tried.set(artefact.key, true);
-    const queue = this.#queues[name];
-    const [oldest] = queue.keys();
-    if (queue.size >= queueMax[name] && oldest !== undefined) queue.delete(oldest);
-    queue.set(artefact.key, artefact);
+    this.#queues[name].push(client, artefact.key, { artefact, client });
   }
 
   #run(): void {
@@ -149,10 +174,9 @@ export class LookAhead implements AsyncDisposable {
     const queue = this.#queues[name];
     if (this.#parts.clock.monotonicMs() - this.#lastServedMs > goneMs) queue.clear();
     const running = this.#running[name];
-    while (running.size < slots && !this.#stop.signal.aborted) {
-      const [next] = queue.values();
+    while (running.size < slots && !this.#stop.signal.aborted && !(name === 'zip' && this.#hasTooMuchUnused())) {
+      const next = queue.take();
       if (next === undefined) return;
-      queue.delete(next.key);
       const run = this.#fetch(next)
         .catch(() => {})
         .finally(() => {
@@ -163,13 +187,23 @@ export class LookAhead implements AsyncDisposable {
     }
   }
 
-  async #fetch(artefact: Artefact): Promise<void> {
+  #hasTooMuchUnused(): boolean {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - this.#unusedSinceMs > unusedBytes.everyMs) {
+      this.#unusedSinceMs = nowMs;
+      this.#unusedBytes = 0;
+    }
+    return this.#unusedBytes > unusedBytes.max;
+  }
+
+  async #fetch({ artefact, client }: Wanted): Promise<void> {
     if (await this.#parts.isStored(artefact)) return;
     const sizeBytes = await this.#parts.fill(artefact, this.#stop.signal);
     this.#parts.events.lookedAhead({ outcome: 'fetched', sizeBytes });
     this.#unused.set(artefact.key, sizeBytes);
+    this.#unusedBytes += sizeBytes;
     if (artefact.kind !== 'mod') return;
     const bytes = await this.#parts.readMod(artefact);
-    if (bytes !== undefined) this.#wantRequired(bytes, { evenPruned: false });
+    if (bytes !== undefined) this.#wantRequired(bytes, { evenPruned: false, client });
   }
 }

@@ -58,9 +58,10 @@ export class ModuleFiles {
 
   /** @throws {HubError} not-found, not-cached, still-fetching, and what a fill throws */
   async serve(artefact: Artefact, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
+    const { client = '' } = options;
     const stored = await this.#open(artefact);
     if (stored !== undefined) {
-      this.#ahead.served(artefact, false, bytesOf(stored));
+      this.#ahead.served(artefact, { first: false, bytes: bytesOf(stored), client });
       return stored;
     }
     if (!options.fill)
@@ -74,7 +75,7 @@ export class ModuleFiles {
       await this.#fill(artefact, signal);
       const filled = await this.#open(artefact);
       if (filled === undefined) continue;
-      this.#ahead.served(artefact, true, bytesOf(filled));
+      this.#ahead.served(artefact, { first: true, bytes: bytesOf(filled), client });
       return { ...filled, outcome: 'miss' };
     }
     throw new HubError('storage-fault', `${artefact.key} vanishes from the store as soon as it is stored`);

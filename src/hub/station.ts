@@ -7,6 +7,8 @@ import type { WarmCounts, WarmRequest, WarmWatch } from './warm.ts';
 export interface AnswerOptions {
   /** False for `/cached-only/…` and `Disable-Module-Fetch: true`: only what is stored. */
   readonly fill: boolean;
+  /** Who asks: an address, to share fairly among clients what is done for them beforehand. */
+  readonly client?: string | undefined;
 }
 
 /** The hub as the HTTP server sees it. */

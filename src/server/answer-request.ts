@@ -149,7 +149,8 @@ export class Answering {
   async #ask(exchange: Exchange, request: ProxyRequest, fill: boolean): ReturnType<Station['answer']> {
     this.#waiting += 1;
     try {
-      return await this.#parts.station.answer(request, { fill }, exchange.signal);
+      const client = exchange.req.socket.remoteAddress;
+      return await this.#parts.station.answer(request, { fill, client }, exchange.signal);
     } finally {
       this.#waiting -= 1;
     }
