@@ -182,6 +182,17 @@ export const en: Messages = {
     upstreamIsSelf: 'this is the address of this very hub',
     badDatabase: (reason: string): string => `each entry reads as in GOSUMDB: NAME, NAME+HASH+KEY or "NAME+HASH+KEY URL" (${reason})`,
     databaseTwice: 'the same checksum database stands here twice',
+    ownDatabaseUnnamed:
+      'there is no checksum database without a name: write ownDatabase.name, such as goyi.corp.example/sumdb, or take this out',
+    badOwnDatabaseName:
+      'must read host[/path], such as goyi.corp.example/sumdb: letters, digits, . _ ~ - and / in at most 255 bytes; no part of the path is supported, latest, lookup or tile',
+    ownDatabasePublic: 'this is the name of a public checksum database: a database of your own needs a name of its own',
+    ownDatabaseTwice: 'the same name stands here twice: each database is a log with a key of its own',
+    keyInDataDir:
+      'a signing key never lies inside the data folder, which is copied and served; leave keyFile out for the folder beside it, or name a file elsewhere',
+    keyFileTwice: 'the same key file stands here twice: each database has a key of its own',
+    signAllUnproved:
+      'sign: all cannot go with verify: off, because what cannot be proved is never recorded: write sign: private, or verify: require',
     badProxy: 'must be the address of a proxy that begins with http:// or https://, such as http://proxy.corp.example:3128',
     fileNotReadable: (reason: string): string => `this file cannot be read (${reason})`,
     certWithoutKey: 'certFile needs a keyFile',
