@@ -170,7 +170,7 @@ function defineTests(): void {
     await symlink(join(base, 'data', 'keys'), join(base, 'linked-keys'));
     await symlink(join(base, 'data'), join(base, 'linked-data'));
     const found: Record<string, boolean> = {};
-    for (const folder of ['data', 'data/keys', 'data-keys', 'linked-keys', 'linked-data', 'absent'])
+    for (const folder of ['data', 'data/keys', 'data-keys', 'linked-keys', 'linked-data', 'absent', 'linked-data/absent'])
       found[folder] = await isInside(join(base, folder, 'log.key'), join(base, 'data'));
     assert.deepEqual(found, {
       data: true,
@@ -179,6 +179,7 @@ function defineTests(): void {
       'linked-keys': true,
       'linked-data': true,
       absent: false,
+      'linked-data/absent': true,
     });
     assert.equal(await isInside(join(base, 'data', 'keys', 'log.key'), join(base, 'linked-data')), true);
   });

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { mkdir, open, realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, relative, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { HubError, messageOf } from '../base/errors.ts';
 
 const GROUP_AND_OTHERS = 0o077;
@@ -54,13 +54,19 @@ export function exposureOf(file: string, { mode, uid }: { readonly mode: number;
   return isTrusted(uid) ? undefined : `${file} belongs to another user: run chown to the one that runs the hub`;
 }
 
-/** Whether the file, symbolic links followed, lies in the folder or is it. What does not exist lies nowhere. */
+/** Whether the file, symbolic links followed, lies in the folder or would lie there. */
 export async function isInside(file: string, folder: string): Promise<boolean> {
-  const real = (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
-  const [place, top] = await Promise.all([real(dirname(file)), real(folder)]);
-  if (place === undefined || top === undefined) return false;
-  const way = relative(top, place);
+  const way = relative(await realFolder(resolve(folder)), await realFolder(dirname(resolve(file))));
   return way === '' || (!/^\.\.(?:[/\\]|$)/.test(way) && !isAbsolute(way));
+}
+
+/** What of it does not exist yet is taken as it is written. */
+async function realFolder(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return path === dirname(path) ? path : join(await realFolder(dirname(path)), basename(path));
+  }
 }
 
 /** What the operating system said as an error of ours; errors of ours pass unchanged. */
