@@ -27,17 +27,18 @@ export interface OwnSigner extends OwnDatabaseConfig {
  */
 export async function readyOwnKeys({ ownDatabase, dataDir }: HubConfig): Promise<readonly ReadiedKey[]> {
   if (ownDatabase === undefined) return [];
-  const keys: ReadiedKey[] = [];
-  for (const database of [ownDatabase, ...ownDatabase.former]) {
-    await refuseInside(database, dataDir);
-    const found = await readOwnKey(database);
-    const made = found === undefined && database === ownDatabase ? await makeOwnKey(database, dataDir) : undefined;
-    // Another process may have made it in between.
-    const key = found ?? made ?? (await readOwnKey(database));
-    if (key === undefined) throw gone(database);
-    keys.push({ ...key, made: made !== undefined });
-  }
-  return keys;
+  const former: ReadiedKey[] = [];
+  // Before a key is made: a start that fails makes none.
+  for (const database of ownDatabase.former) former.push({ ...(await mustRead(database, dataDir)), made: false });
+  const made = (await readOwnKey(ownDatabase)) === undefined ? await makeOwnKey(ownDatabase, dataDir) : undefined;
+  return [{ ...(await mustRead(ownDatabase, dataDir)), made: made !== undefined }, ...former];
+}
+
+async function mustRead(place: KeyPlace, dataDir: string): Promise<OwnKey> {
+  await refuseInside(place, dataDir);
+  const key = await readOwnKey(place);
+  if (key === undefined) throw gone(place);
+  return key;
 }
 
 /** What a worker signs with, the current one first: it reads the files by itself, so that no key is ever sent from process to process. @throws as above */

@@ -69,7 +69,7 @@ function announce(config: HubConfig, port: number, log: Log): void {
 function logKey({ name, keyFile, verifierKey, made }: ReadiedKey, log: Log): void {
   const use = formatGoSumDb(verifierKey);
   if (made) log.info('made the signing key of the checksum database: keep a copy of the key file', { database: name, keyFile, use });
-  else log.info('has a checksum database of its own', { database: name, use });
+  else log.info('the hub has a checksum database of its own', { database: name, use });
 }
 
 function logProbes(results: readonly ProbeResult[], log: Log): void {
