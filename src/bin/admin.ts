@@ -15,8 +15,10 @@ import { openFsStore } from '../store/fs-store.ts';
 import { resolveUpstreams } from './default-upstreams.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
 
+export type AdminBackends = Pick<Backends, 'scrub' | 'gc' | 'forks' | 'clearFork' | 'status'>;
+
 /** The commands that work on a data folder, beside a running hub or without one. */
-export function createAdmin({ version, env }: { version: string; env: NodeJS.ProcessEnv }): Omit<Backends, 'serve'> {
+export function createAdmin({ version, env }: { version: string; env: NodeJS.ProcessEnv }): AdminBackends {
   const wired = (config: HubConfig): Promise<WiredHub> => wireForCommand(config, { version, env });
   return {
     async scrub(config, { onProgress }, signal) {

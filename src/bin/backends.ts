@@ -1,9 +1,10 @@
 import type { Backends } from '../cli/backends.ts';
+import type { AdminBackends } from './admin.ts';
 import { serve } from './serve.ts';
 
 /** What the commands do, on the real parts. The parts of `admin` are loaded when asked for: a serving primary stays small. */
 export function createBackends(process: { version: string; env: NodeJS.ProcessEnv }): Backends {
-  const admin = async (): Promise<Omit<Backends, 'serve'>> => (await import('./admin.ts')).createAdmin(process);
+  const admin = async (): Promise<AdminBackends> => (await import('./admin.ts')).createAdmin(process);
   return {
     serve: (config, options, signal) => serve(config, { ...options, ...process }, signal),
     scrub: async (...args) => (await admin()).scrub(...args),
@@ -11,5 +12,7 @@ export function createBackends(process: { version: string; env: NodeJS.ProcessEn
     forks: async (...args) => (await admin()).forks(...args),
     clearFork: async (...args) => (await admin()).clearFork(...args),
     status: async (...args) => (await admin()).status(...args),
+    readKey: async (place) => (await import('./own-keys.ts')).readOwnKey(place),
+    makeKey: async ({ dataDir }, place) => (await import('./own-keys.ts')).makeOwnKey(place, dataDir),
   };
 }

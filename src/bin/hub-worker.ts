@@ -8,6 +8,7 @@ import type { HubConfig } from '../cli/config/hub-config.ts';
 import { createHubServer, type HubServer, type TlsMaterial } from '../server/http-server.ts';
 import { aggregate, createTelemetry, type MetricsSnapshot, type Telemetry } from '../server/telemetry.ts';
 import { collectWhenIdle } from './idle-collection.ts';
+import { publicFacts, readOwnSigners } from './own-keys.ts';
 import { openProcessLog } from './process-log.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
@@ -33,6 +34,7 @@ class HubWorker {
 
   async begin(): Promise<void> {
     const { config, upstreams, version, first } = this.#start;
+    const signers = await readOwnSigners(config);
     const hub = await wireHub(config, upstreams, { events: this.#telemetry.events, log: this.#log, version });
     this.#hub = hub;
     this.#telemetry.watchStore(() => hub.metadata.totals());
@@ -40,6 +42,7 @@ class HubWorker {
     const server = createHubServer({
       station: hub.station,
       databases: hub.databases,
+      ownDatabase: publicFacts(signers),
       access: config.access,
       tls: await readTls(config),
       limits: { connectionsMax: config.limits.connectionsMax, headerMs: config.limits.headerMs },

@@ -1,10 +1,12 @@
 import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { formatGoSumDb } from '../api/checksum-database.ts';
 import { HubError, messageOf } from '../base/errors.ts';
 import { type Log, withoutCredentials } from '../base/log.ts';
 import type { ServeOptions } from '../cli/backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { holdDataDir } from '../meta/data-lock.ts';
+import type { ReadiedKey } from './own-keys.ts';
 import { prepareDataDir } from './prepare.ts';
 import { openProcessLog } from './process-log.ts';
 import type { ProbeResult } from './worker-messages.ts';
@@ -24,8 +26,11 @@ export async function serve(
   for (const note of options.notes) log.warn(note);
   const fleet = new WorkerFleet({ log, onProbed: (results) => logProbes(results, log) });
   const { version, isTerminal } = options;
-  const begin = async (next: HubConfig): Promise<number> =>
-    fleet.begin({ config: next, upstreams: await prepareDataDir(next, options), version, isTerminal });
+  const begin = async (next: HubConfig): Promise<number> => {
+    const { upstreams, keys } = await prepareDataDir(next, options);
+    for (const key of keys) logKey(key, log);
+    return fleet.begin({ config: next, upstreams, version, isTerminal });
+  };
   const starting = begin(config);
   // From here on a SIGHUP is a wish and not the end; it waits for the start.
   await using reloader = new Reloader({ config, options, log, begin, after: starting });
@@ -58,6 +63,13 @@ function announce(config: HubConfig, port: number, log: Log): void {
     workers: config.workers,
     use: `GOPROXY=${config.publicUrl ?? address} go build`,
   });
+}
+
+/** Only the public half is there to be logged. */
+function logKey({ name, keyFile, verifierKey, made }: ReadiedKey, log: Log): void {
+  const use = formatGoSumDb(verifierKey);
+  if (made) log.info('made the signing key of the checksum database: keep a copy of the key file', { database: name, keyFile, use });
+  else log.info('the hub has a checksum database of its own', { database: name, use });
 }
 
 function logProbes(results: readonly ProbeResult[], log: Log): void {
@@ -134,7 +146,10 @@ class Reloader implements AsyncDisposable {
     }
     const read = outcome.config;
     const kept = fixedAtStart.filter((key) => JSON.stringify(read[key]) !== JSON.stringify(this.#config[key]));
-    const next: HubConfig = { ...read, listen: this.#config.listen, dataDir: this.#config.dataDir };
+    const { listen, dataDir } = this.#config;
+    // Keys lie beside the data folder: with the former folder go the former keys.
+    const ownDatabase = kept.includes('dataDir') ? this.#config.ownDatabase : read.ownDatabase;
+    const next: HubConfig = { ...read, listen, dataDir, ownDatabase };
     for (const key of kept) this.#log.warn('a changed key takes effect only at the next start', { key });
     await this.#begin(next);
     this.#config = next;

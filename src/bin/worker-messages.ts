@@ -2,7 +2,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import type { MetricsSnapshot } from '../server/telemetry.ts';
 
-/** Everything a worker has to know; it reads no file and no environment variable of its own. */
+/** Everything a worker has to know, but for the files that the configuration names: certificates and keys it reads by itself, so that no key is ever in a message. It reads no environment variable. */
 export interface WorkerStart {
   readonly config: HubConfig;
   /** Addresses, in order; may carry credentials. */

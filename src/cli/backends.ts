@@ -77,6 +77,19 @@ export interface StoreStatus {
   readonly databases: readonly { readonly name: string; readonly treeSize: number | undefined; readonly frozen: boolean }[];
 }
 
+/** Where the key of a database is, or is to be. */
+export interface KeyPlace {
+  readonly name: string;
+  /** Absolute. */
+  readonly keyFile: string;
+}
+
+/** The public half of a signing key; the other half never gets as far as a command. */
+export interface OwnKey extends KeyPlace {
+  /** `NAME+HASH+KEY`. */
+  readonly verifierKey: string;
+}
+
 /**
  * What the commands do, handed in by `bin/` because only it may wire stores, metadata and the server together.
  * Every method throws {HubError}; the command line turns its code into an exit code. `signal` fires on Ctrl-C and SIGTERM.
@@ -97,4 +110,8 @@ export interface Backends {
     signal: AbortSignal,
   ): Promise<boolean>;
   status(config: HubConfig, signal: AbortSignal): Promise<StoreStatus>;
+  /** Undefined when there is no such file. Makes nothing, and works with the hub running or stopped. */
+  readKey(place: KeyPlace): Promise<OwnKey | undefined>;
+  /** Undefined when there is a file already, which stays as it is. */
+  makeKey(config: HubConfig, place: KeyPlace): Promise<OwnKey | undefined>;
 }

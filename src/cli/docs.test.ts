@@ -62,7 +62,7 @@ test('docs/config.md has every key with its variable, default and bounds, and no
   assert.equal(rows.length, keys.length);
   for (const key of keys) {
     const row = rows.find(([name]) => name === key.name) ?? [];
-    assert.equal(row[1], key.kind === 'rules' ? '–' : variableName(key.name));
+    assert.equal(row[1], key.kind === 'groups' ? '–' : variableName(key.name));
     if (key.kind === 'not built') continue;
     assert.equal(row[2], shownDefault(key), `${key.name}: default`);
     if (key.kind === 'number') assert.equal(row[3], `${key.min} to ${key.max}`, `${key.name}: bounds`);

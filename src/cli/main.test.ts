@@ -59,6 +59,8 @@ async function goyi(
       inUse: false,
       databases: [{ name: 'sum.golang.org', treeSize: 7, frozen: false }],
     }),
+    readKey: async () => undefined,
+    makeKey: async () => undefined,
     ...more.backends,
   };
   const code = await runCli({
@@ -89,6 +91,10 @@ test('help is there in both languages, for every command', async () => {
     'admin fork',
     'admin fork show',
     'admin fork clear',
+    'admin key',
+    'admin key show',
+    'admin key new',
+    'admin key rotate',
   ]) {
     const english = await goyi(`${command} --help --lang en`);
     assert.deepEqual([english.code, english.err], [0, ''], command);
@@ -129,7 +135,7 @@ const misuses = [
   { line: 'sevre', says: /^goyi: there is no command sevre; did you mean serve\? goyi --help/ },
   { line: 'frobnicate', says: /^goyi: there is no command frobnicate; goyi --help/ },
   { line: 'admin fork cler', says: /no command admin fork cler; did you mean clear\?/ },
-  { line: 'admin', says: /goyi admin needs a command after it: status, scrub, gc, fork/ },
+  { line: 'admin', says: /goyi admin needs a command after it: status, scrub, gc, fork, key\n/ },
   { line: 'serve --lisen 127.0.0.1:1', says: /no flag --lisen; did you mean --listen\?/ },
   { line: 'serve --frobnicate', says: /no flag --frobnicate; --help lists/ },
   { line: '--frobnicate', says: /no flag --frobnicate/ },

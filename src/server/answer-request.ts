@@ -1,3 +1,4 @@
+import type { OwnDatabaseSet } from '../api/checksum-database.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import { unreachable } from '../base/invariant.ts';
@@ -5,8 +6,9 @@ import type { Log } from '../base/log.ts';
 import type { Station } from '../hub/station.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import { Api, isApiTarget } from './api.ts';
+import { TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { Briefly } from './briefly.ts';
-import type { Exchange, FailureCode, RequestKind } from './exchange.ts';
+import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { formatIndex, INDEX_CONTENT_TYPE, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
@@ -27,6 +29,8 @@ export interface AnsweringParts {
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: Access;
+  /** Undefined: the hub signs none. */
+  readonly ownDatabase?: OwnDatabaseSet | undefined;
   readonly limits: ServerLimits;
   readonly log: Log;
   readonly clock: Clock;
@@ -53,7 +57,7 @@ export class Answering {
     this.#parts = parts;
     this.#sender = sender;
     const { station, log, clock, metricsText } = parts;
-    this.#api = new Api({ station, clock }, sender);
+    this.#api = new Api(parts, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
@@ -82,7 +86,7 @@ export class Answering {
       return this.#refuse(exchange, 'method-not-allowed', 'only GET and HEAD are answered here', ['Allow', 'GET, HEAD']);
     }
     if (req.httpVersionMajor !== 1) return this.#refuse(exchange, 'bad-request', 'only HTTP/1 is spoken here');
-    if (hasBody(exchange)) {
+    if (hasBody(req)) {
       exchange.res.shouldKeepAlive = false;
       return this.#refuse(exchange, 'bad-request', 'a request here has no body');
     }
@@ -106,10 +110,7 @@ export class Answering {
     }
     // One place decides about reading; tokens will be asked for here.
     if (!this.#parts.access.anonymous.includes('read')) {
-      return this.#refuse(exchange, 'unauthorized', 'this hub asks for a name and a token', [
-        'WWW-Authenticate',
-        'Basic realm="goyi", charset="UTF-8"',
-      ]);
+      return this.#refuse(exchange, 'unauthorized', TOKEN_NEEDED, TOKEN_CHALLENGE);
     }
     switch (asked.kind) {
       case 'metrics':
@@ -224,11 +225,6 @@ export class Answering {
     if (code === 'overloaded' || code === 'still-fetching') headers.push('Retry-After', '5');
     sendText(this.#sender, exchange, status, TEXT, formatErrorBody(sentence, trailer), [...headers, ...more]);
   }
-}
-
-function hasBody({ req }: Exchange): boolean {
-  const { headers } = req;
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0);
 }
 
 /** As Go's strconv.ParseBool, by which crawlers of the public mirror know this header. */

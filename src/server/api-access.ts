@@ -3,6 +3,10 @@ import type { IncomingMessage } from 'node:http';
 /** Headers by which proxies say for whom they ask. */
 const forwarding = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
 
+/** What somebody is told who may not read without logging in, and the header that says how. */
+export const TOKEN_NEEDED = 'this hub asks for a name and a token';
+export const TOKEN_CHALLENGE: readonly string[] = ['WWW-Authenticate', 'Basic realm="goyi", charset="UTF-8"'];
+
 /**
  * Why a request that changes something is not taken, or undefined. Until there are tokens only programs on the hub's own machine may send one,
  * so it is the socket's address that decides, and no header ever speaks for a client; several speak against one:

@@ -1,14 +1,16 @@
 import { STATUS_CODES } from 'node:http';
+import { CHECKSUM_DATABASE_PATH, formatOwnDatabaseAnswer, ownDatabaseAnswer, type OwnDatabaseSet } from '../api/checksum-database.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
 import { WARM_PATH } from '../api/warm.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Station } from '../hub/station.ts';
-import { refusalOfWrite } from './api-access.ts';
+import { refusalOfWrite, TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { WarmAnswers } from './api-warm.ts';
-import type { Exchange, FailureCode } from './exchange.ts';
+import { type Exchange, type FailureCode, hasBody } from './exchange.ts';
 import { clipped, printable } from './printable.ts';
 import { NO_STORE, sendText, type Sender } from './send-answer.ts';
 import { statusOfFailure } from './status.ts';
+import { clientAddress } from './welcome.ts';
 
 const PREFIX = '/api/';
 const DETAIL_BYTES_MAX = 1_000;
@@ -20,18 +22,26 @@ export function isApiTarget(target: string | undefined): boolean {
 
 export interface ApiParts {
   readonly station: Station;
+  readonly access: { readonly anonymous: readonly 'read'[] };
+  /** Undefined: the hub signs none. */
+  readonly ownDatabase?: OwnDatabaseSet | undefined;
+  /** Without a slash at the end; undefined: from each request's Host. */
+  readonly publicUrl: string | undefined;
+  readonly secure: boolean;
   readonly clock: Clock;
 }
 
 /**
- * The JSON API on the same `node:http` server as everything else. It has one call so far, for which a router, a body parser and a schema
+ * The JSON API on the same `node:http` server as everything else. It has two calls so far, for which a router, a body parser and a schema
  * compiler of a framework would be more code than they save; a console with logins and dozens of calls is when one earns its place.
  */
 export class Api {
+  readonly #parts: ApiParts;
   readonly #sender: Sender;
   readonly #warms: WarmAnswers;
 
   constructor(parts: ApiParts, sender: Sender) {
+    this.#parts = parts;
     this.#sender = sender;
     this.#warms = new WarmAnswers(parts, sender);
   }
@@ -41,11 +51,30 @@ export class Api {
     exchange.kind = 'api';
     const { req } = exchange;
     const [path, query = ''] = (req.url ?? '').split('?', 2);
-    if (path !== WARM_PATH) return this.refuse(exchange, 'not-found', `the API has no such call; it has POST ${WARM_PATH}`);
+    if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
+    if (path !== WARM_PATH) {
+      const calls = `POST ${WARM_PATH} and GET ${CHECKSUM_DATABASE_PATH}`;
+      return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
+    }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
     const refusal = refusalOfWrite(req);
     if (refusal !== undefined) return this.refuse(exchange, 'forbidden', refusal);
     return this.#warms.answer(exchange, query);
+  }
+
+  /** Public keys and names: as open as what is proved by them. */
+  #checksumDatabase(exchange: Exchange): void {
+    const { access, ownDatabase, publicUrl, secure } = this.#parts;
+    const { req } = exchange;
+    if (req.method !== 'GET' && !exchange.isHead) {
+      return this.refuse(exchange, 'method-not-allowed', `${CHECKSUM_DATABASE_PATH} is called with GET`, ['Allow', 'GET, HEAD']);
+    }
+    if (hasBody(req)) return this.refuse(exchange, 'bad-request', 'a request here has no body');
+    if (!access.anonymous.includes('read')) return this.refuse(exchange, 'unauthorized', TOKEN_NEEDED, TOKEN_CHALLENGE);
+    if (ownDatabase === undefined) return this.refuse(exchange, 'not-found', 'this hub has no checksum database of its own');
+    const address = clientAddress({ publicUrl, host: req.headers.host, secure });
+    const body = formatOwnDatabaseAnswer(ownDatabaseAnswer(ownDatabase, address));
+    sendText(this.#sender, exchange, 200, 'application/json', body, ['Cache-Control', NO_STORE]);
   }
 
   /** Ends an exchange with a problem document. What the body holds is not read. */

@@ -58,3 +58,8 @@ export class Exchange {
 function clientLeft(): HubError {
   return new HubError('canceled', 'the client left');
 }
+
+/** Whether a request announces a body. */
+export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0);
+}

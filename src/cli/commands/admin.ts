@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../command.ts';
 import { forkCommand } from './fork.ts';
 import { gcCommand } from './gc.ts';
+import { keyCommand } from './key.ts';
 import { scrubCommand } from './scrub.ts';
 import { statusCommand } from './status.ts';
 
@@ -9,5 +10,5 @@ export const adminCommand: CommandSpec = {
   describe: (m) => m.help.admin,
   flags: [],
   configKeys: [],
-  commands: [statusCommand, scrubCommand, gcCommand, forkCommand],
+  commands: [statusCommand, scrubCommand, gcCommand, forkCommand, keyCommand],
 };

@@ -10,7 +10,20 @@ export const serveCommand: CommandSpec = {
   describe: (m) => m.help.serve,
   footer: (m) => m.help.serveFooter,
   flags: [{ flag: '--check', describe: (m) => m.help.serveCheck }],
-  configKeys: ['listen', 'publicUrl', 'dataDir', 'workers', 'upstreams', 'checksumDatabases', 'verify', 'log.level', 'log.format'],
+  configKeys: [
+    'listen',
+    'publicUrl',
+    'dataDir',
+    'workers',
+    'upstreams',
+    'checksumDatabases',
+    'verify',
+    'ownDatabase.name',
+    'ownDatabase.keyFile',
+    'ownDatabase.sign',
+    'log.level',
+    'log.format',
+  ],
   run: (invocation) => (invocation.flags['check'] === true ? check(invocation) : serve(invocation)),
 };
 

@@ -13,10 +13,10 @@ import { HubError } from '../../base/errors.ts';
 import type { HubReply } from '../../net/hub-call.ts';
 import { type BuildFile, readBuildFiles } from '../build-files.ts';
 import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
-import type { HubConfig } from '../config/hub-config.ts';
 import { exitCodeOf, exitCodes, knownCode, worstExitCode } from '../exit-code.ts';
 import { formatSize } from '../format.ts';
 import { patternsNotForProxies } from '../go-env.ts';
+import { listeningAt, parseHubAddress } from '../hub-address.ts';
 
 export const warmCommand: CommandSpec = {
   name: 'warm',
@@ -184,14 +184,7 @@ async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {
 
 /** @throws {UsageError} */
 function parseHub(text: string, { messages }: Invocation): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isPlain = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '' && url.hash === '';
-  if (!isPlain) throw new UsageError(messages.warm.badHub(text));
+  const url = parseHubAddress(text);
+  if (url === undefined) throw new UsageError(messages.warm.badHub(text));
   return url;
-}
-
-/** Where a hub of this configuration can be reached from its own machine. */
-function listeningAt({ listen: { host, port }, tls }: HubConfig): URL {
-  const reachable = host === '' || host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return new URL(`${tls === undefined ? 'http' : 'https'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`);
 }

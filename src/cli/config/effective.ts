@@ -35,6 +35,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
       noProxy: outbound.noProxy,
     }),
     verify: config.verify,
+    ownDatabase: ownDatabaseTree(config.ownDatabase),
     access: config.access,
     store: config.store,
     metadata: config.metadata,
@@ -49,6 +50,12 @@ export function formatEffective(config: HubConfig): string {
 
 export function formatListen({ host, port }: { readonly host: string; readonly port: number }): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function ownDatabaseTree(own: HubConfig['ownDatabase']): Readonly<Record<string, unknown>> | undefined {
+  if (own === undefined) return undefined;
+  const { former, ...current } = own;
+  return former.length === 0 ? current : { ...current, former };
 }
 
 function formatUpstreams({ upstreams }: HubConfig): readonly string[] | undefined {

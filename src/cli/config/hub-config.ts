@@ -75,6 +75,16 @@ export interface LogConfig {
   readonly access: 'all' | 'misses' | 'errors' | 'off';
 }
 
+/** A checksum database that this hub signs itself. */
+export interface OwnDatabaseConfig {
+  /** Reads `host[/path]`. */
+  readonly name: string;
+  /** Absolute; outside of the data folder. The key in it has this name. */
+  readonly keyFile: string;
+  /** Which modules get a record: every one, or only private ones. `all` never stands beside `verify: off`. */
+  readonly sign: 'all' | 'private';
+}
+
 /** The checked configuration of one hub: what file, environment and flags said, every path absolute, every bound kept. Immutable plain JSON. */
 export interface HubConfig {
   readonly listen: ListenAddress;
@@ -93,6 +103,11 @@ export interface HubConfig {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly outbound: OutboundConfig;
   readonly verify: 'require' | 'off';
+  /**
+   * The database that clients are told to use, and the former ones, each with a key and a log of its own, that go on being signed for
+   * clients that were not changed over yet. No two share a name or a key file.
+   */
+  readonly ownDatabase: (OwnDatabaseConfig & { readonly former: readonly OwnDatabaseConfig[] }) | undefined;
   readonly access: { readonly anonymous: readonly 'read'[] };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };

@@ -72,9 +72,11 @@ test('every key can be set by its variable', () => {
     'tls.caFile': 'ca.pem',
     'outbound.proxy': 'proxy.example:3128',
     'outbound.noProxy': 'a.example,10.0.0.0/8',
+    'ownDatabase.name': 'goyi.example/sumdb',
+    'ownDatabase.keyFile': 'own.key',
     'access.anonymous': 'read',
   };
-  const settable = configKeys().filter(({ kind }) => kind !== 'not built' && kind !== 'rules');
+  const settable = configKeys().filter(({ kind }) => kind !== 'not built' && kind !== 'groups');
   const env = Object.fromEntries(settable.map((key) => [variableName(key.name), samples[key.name] ?? String(key.min ?? key.choices[0])]));
   const config = valid(undefined, { env });
   assert.deepEqual(config.upstreams, {
@@ -89,6 +91,7 @@ test('every key can be set by its variable', () => {
     noProxy: 'a.example,10.0.0.0/8',
     caFile: '/srv/typed/ca.pem',
   });
+  assert.deepEqual(config.ownDatabase, { name: 'goyi.example/sumdb', keyFile: '/srv/typed/own.key', sign: 'all', former: [] });
   assert.equal(config.log.level, 'debug');
 });
 
@@ -192,7 +195,50 @@ const single = [
   { text: 'tls: []', fault: /group of keys/ },
   { text: 'access: {anonymous: [write]}', fault: /must be read/ },
   { text: 'access: {tokens: []}', fault: /not built yet/ },
-  { text: 'ownDatabase: {name: a.example}', fault: /not built yet/ },
+  { text: 'ownDatabase: {keyFile: /k/log.key}', fault: /1:24: ownDatabase.keyFile: there is no checksum database without a name/ },
+  { text: 'ownDatabase: {former: [{name: a.example, keyFile: /k/a}]}', fault: /1:23: ownDatabase.former: .* without a name/ },
+  { text: 'ownDatabase: {name: "a.example+00000000+AAAA"}', fault: /must read host\[\/path\]/ },
+  { text: 'ownDatabase: {name: "https://a.example"}', fault: /must read host\[\/path\]/ },
+  { text: 'ownDatabase: {name: a.example/lookup}', fault: /no part of the path is supported, latest, lookup or tile/ },
+  { text: 'ownDatabase: {name: a.example/../b}', fault: /must read host\[\/path\]/ },
+  { text: 'ownDatabase: {name: a.example/}', fault: /must read host\[\/path\]/ },
+  { text: 'ownDatabase: {name: ""}', fault: /must read host\[\/path\]/ },
+  { text: 'ownDatabase: {name: sum.golang.org}', fault: /1:21: ownDatabase.name: this is the name of a public checksum database/ },
+  { text: 'ownDatabase: {name: sum.golang.google.cn}', fault: /name of a public checksum database/ },
+  { text: 'ownDatabase: {name: SUM.golang.org}', fault: /name of a public checksum database/ },
+  {
+    text: 'checksumDatabases: "localhost.localdev/sumdb+00000c67+AcTrnkbUA+TU4heY3hkjiSES/DSQniBqIeQ/YppAUtK6"\nownDatabase: {name: localhost.localdev/SumDB}',
+    fault: /2:21: ownDatabase.name: this is the name of a public/,
+  },
+  {
+    text: 'ownDatabase: {name: a.example, former: [{name: A.example, keyFile: /k/a}]}',
+    fault: /1:48: ownDatabase.former.0.name: the same name stands here twice/,
+  },
+  {
+    text: 'dataDir: d\nownDatabase: {name: a.example, keyFile: d/log.key}',
+    fault: /2:41: ownDatabase.keyFile: .* never lies inside the data/,
+  },
+  { text: 'dataDir: /srv/d\nownDatabase: {name: a.example, keyFile: /srv/d/../d/k}', fault: /never lies inside the data folder/ },
+  { text: 'ownDatabase: {name: a.example, keyFile: /srv/typed/data}', fault: /never lies inside the data folder/ },
+  {
+    text: 'ownDatabase: {name: a.example, former: [{name: b.example, keyFile: /srv/typed/data/b}]}',
+    fault: /ownDatabase.former.0.keyFile: .* never lies inside/,
+  },
+  {
+    text: 'ownDatabase: {name: a.example, former: [{name: b.example, keyFile: /srv/typed/data-keys/log.key}]}',
+    fault: /ownDatabase.former.0.keyFile: the same key file stands here twice/,
+  },
+  { text: 'ownDatabase: {name: a.example, former: [{name: b.example}]}', fault: /ownDatabase.former.0.keyFile: is missing/ },
+  {
+    text: 'ownDatabase: {name: a.example, former: [{nam: b.example, name: c.example, keyFile: k}]}',
+    fault: /no key nam; did you mean name\?/,
+  },
+  { text: 'ownDatabase: {name: a.example, sign: everything}', fault: /must be one of all, private/ },
+  { text: 'verify: off\nownDatabase: {name: a.example}', fault: /2:14: ownDatabase.sign: sign: all cannot go with verify: off/ },
+  {
+    text: 'verify: off\nownDatabase: {name: a.example, sign: private, former: [{name: b.example, keyFile: k}]}',
+    fault: /ownDatabase.former.0.sign: sign: all cannot go with verify: off/,
+  },
   { text: 'ownDatabase: {nmae: a.example}', fault: /did you mean name\?/ },
   { text: 'metadata: {kind: postgres}', fault: /not built yet/ },
   { text: 'policy: {rules: [{match: a.example, action: deny, reason: "a\\u001b[31m"}]}', fault: /one sentence/ },
@@ -248,6 +294,52 @@ test('direct is accepted and said, off means nothing is fetched', () => {
   });
 });
 
+test('a database of our own: off without a name, its key beside the data folder, former ones kept', () => {
+  assert.equal(valid(undefined).ownDatabase, undefined);
+  assert.equal(valid('ownDatabase: {sign: private}').ownDatabase, undefined);
+  assert.deepEqual(valid('ownDatabase: {name: goyi.example/sumdb}\ndataDir: /var/lib/goyi/').ownDatabase, {
+    name: 'goyi.example/sumdb',
+    keyFile: '/var/lib/goyi-keys/log.key',
+    sign: 'all',
+    former: [],
+  });
+  const rotated =
+    'ownDatabase: {name: a.example/2, keyFile: keys/2.key, sign: private, former: [{name: a.example/1, keyFile: keys/1.key}]}';
+  assert.deepEqual(valid(rotated).ownDatabase, {
+    name: 'a.example/2',
+    keyFile: '/etc/goyi/keys/2.key',
+    sign: 'private',
+    former: [{ name: 'a.example/1', keyFile: '/etc/goyi/keys/1.key', sign: 'all' }],
+  });
+  const beside = 'ownDatabase: {name: a.example}\ndataDir: /srv/d';
+  for (const keyFile of ['/srv/d-keys/k', '/srv/d..', '/srv/..d', '/srv/k'])
+    assert.equal(valid(beside, { env: { GOYI_OWN_DATABASE_KEY_FILE: keyFile } }).ownDatabase?.keyFile, keyFile);
+  assert.equal(valid('verify: off\nownDatabase: {name: a.example, sign: private}').ownDatabase?.sign, 'private');
+  assert.deepEqual(faults(undefined, { env: { GOYI_OWN_DATABASE_FORMER: 'x' } }), [
+    'GOYI_OWN_DATABASE_FORMER: ownDatabase.former: can only be set in the configuration file',
+  ]);
+});
+
+test('faults of several own databases are told at once', () => {
+  const text = `verify: off
+checksumDatabases: [sum.golang.org]
+ownDatabase:
+  name: sum.golang.org
+  keyFile: /srv/typed/data/k
+  former:
+    - {name: a.example, keyFile: /k}
+    - {name: a.example, keyFile: /k, sign: private}
+`;
+  assert.deepEqual(faults(text), [
+    `goyi.yaml:4:3: ownDatabase.sign: ${en.config.signAllUnproved}`,
+    `goyi.yaml:4:9: ownDatabase.name: ${en.config.ownDatabasePublic}`,
+    `goyi.yaml:5:12: ownDatabase.keyFile: ${en.config.keyInDataDir}`,
+    `goyi.yaml:7:7: ownDatabase.former.0.sign: ${en.config.signAllUnproved}`,
+    `goyi.yaml:8:14: ownDatabase.former.1.name: ${en.config.ownDatabaseTwice}`,
+    `goyi.yaml:8:34: ownDatabase.former.1.keyFile: ${en.config.keyFileTwice}`,
+  ]);
+});
+
 test('proxies come from the environment unless the configuration names one', () => {
   const env = { HTTP_PROXY: 'http://a.example:1', https_proxy: 'b.example:2', HTTPS_PROXY: '', NO_PROXY: 'c.example' };
   assert.deepEqual(valid(undefined, { env }).outbound, {
@@ -275,7 +367,7 @@ test('no secret is shown', () => {
 
 test('what --check shows is itself a configuration with the same effect', () => {
   const config = valid(
-    'listen: 127.0.0.1:9\nupstreams: [https://a.example, direct]\ntls: {caFile: /ca.pem}\npolicy: {rules: [{match: a.example, action: deny, reason: because}]}\nlog: {access: all}\n',
+    'listen: 127.0.0.1:9\nupstreams: [https://a.example, direct]\ntls: {caFile: /ca.pem}\npolicy: {rules: [{match: a.example, action: deny, reason: because}]}\nlog: {access: all}\nownDatabase: {name: a.example/2, keyFile: k2, former: [{name: a.example/1, keyFile: k1, sign: private}]}\n',
   );
   assert.deepEqual(valid(formatEffective(config)), config);
 });

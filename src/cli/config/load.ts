@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { invariant } from '../../base/invariant.ts';
 import { compareFaults, type ConfigFault, type Place, type Say } from './faults.ts';
 import type { HubConfig } from './hub-config.ts';
+import { checkOwnDatabase, ownDatabaseOf, type ResolvePath } from './own-database.ts';
 import { type Override, readFlags, readVariables, splitList } from './overrides.ts';
 import { parseListen, parseProxy, parsePublicUrl, parseUpstreams, type Read } from './parse-values.ts';
 import { type Path, readYaml, type Tree, type YamlFile } from './read-yaml.ts';
@@ -50,7 +51,7 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     ...(file?.faults ?? []),
     ...variables.faults,
     ...flags.faults,
-    ...[...issues, ...crossFaults(sound, issues)].map((issue) => sources.fault(issue)),
+    ...[...issues, ...crossFaults(sound, issues, pathReader(sources, input))].map((issue) => sources.fault(issue)),
   ];
   if (faults.length > 0) return { ok: false, faults: faults.sort(compareFaults) };
   return {
@@ -134,7 +135,7 @@ function drop(tree: { readonly [key: string]: Tree }, [name, ...rest]: Path): { 
 }
 
 /** Rules over several keys, each checked only where the keys it reads are sound. */
-function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[]): SchemaIssue[] {
+function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[], resolvePath: ResolvePath): SchemaIssue[] {
   const found: SchemaIssue[] = [];
   const faulty = new Set(issues.flatMap(({ path }) => path.map((_, index) => path.slice(0, index + 1).join('.'))));
   const check = (reads: readonly string[], holds: boolean, path: Path, say: Say): void => {
@@ -166,14 +167,14 @@ function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[]): SchemaI
     const isSelf = /^https?:/i.test(entry) && self.has(new URL(entry).host);
     check(['listen', 'publicUrl', 'upstreams'], !isSelf, ['upstreams', index], (m) => m.config.upstreamIsSelf);
   }
+  checkOwnDatabase(tree, resolvePath(tree.dataDir, ['dataDir']), resolvePath, check);
   return found;
 }
 
 function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConfig {
-  const pathOf = (text: string | undefined, key: Path): string | undefined => {
-    if (text === undefined) return undefined;
-    return resolve(input.file !== undefined && sources.isInFile(key) ? dirname(input.file.path) : input.folder, text);
-  };
+  const resolvePath = pathReader(sources, input);
+  const pathOf = (text: string | undefined, key: Path): string | undefined => (text === undefined ? undefined : resolvePath(text, key));
+  const dataDir = resolvePath(tree.dataDir, ['dataDir']);
   const listen = valueOf(parseListen(tree.listen));
   const certFile = pathOf(tree.tls.certFile, ['tls', 'certFile']);
   const keyFile = pathOf(tree.tls.keyFile, ['tls', 'keyFile']);
@@ -181,7 +182,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
   return {
     listen,
     publicUrl: tree.publicUrl === undefined ? undefined : valueOf(parsePublicUrl(tree.publicUrl)),
-    dataDir: pathOf(tree.dataDir, ['dataDir']) ?? input.folder,
+    dataDir,
     workers: tree.workers ?? Math.max(1, Math.min(input.cores, 4)),
     upstreams: tree.upstreams === undefined ? { kind: 'default' } : valueOf(parseUpstreams(tree.upstreams)),
     checksumDatabases: tree.checksumDatabases.map((entry) => entry.trim()),
@@ -204,12 +205,18 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
     outbound: { ...proxiesOf(tree, input.env), caFile: pathOf(tree.tls.caFile, ['tls', 'caFile']) },
     verify: tree.verify,
+    ownDatabase: ownDatabaseOf(tree, dataDir, resolvePath),
     access: { anonymous: tree.access.anonymous ?? (listen.loopback ? ['read'] : []) },
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },
     metadata: { kind: 'sqlite' },
     log: tree.log,
   };
+}
+
+/** What is written in the file is relative to it, everything else to where the command was typed. */
+function pathReader(sources: Sources, input: ConfigInput): ResolvePath {
+  return (text, key) => resolve(input.file !== undefined && sources.isInFile(key) ? dirname(input.file.path) : input.folder, text);
 }
 
 /** What `outbound` says, and what it leaves open from the variables that Go's own programs read, upper case first. */

@@ -65,7 +65,7 @@ export function readFlags(flags: Readonly<Record<string, string>>, keys: readonl
 
 function add(key: ConfigKey, text: string, place: Place, to: { values: Override[]; faults: ConfigFault[] }): void {
   switch (key.kind) {
-    case 'rules':
+    case 'groups':
       to.faults.push({ place, key: key.name, say: (m) => m.config.onlyInFile });
       return;
     case 'number':

@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
+import { isDatabaseName } from '../../protocol/layout.ts';
 import type { Say } from './faults.ts';
 import type { ListenAddress, UpstreamEntry, UpstreamsConfig } from './hub-config.ts';
 
@@ -87,6 +88,16 @@ export function parseProxy(text: string): Read<string> {
 function parseHttpUrl(text: string): URL | undefined {
   if (text.length > 2_048 || !/^https?:\/\/[^\s\\?#|\p{Cc}]+$/iu.test(text) || !URL.canParse(text)) return undefined;
   return new URL(text);
+}
+
+/** What follows a database's name in an address; a name that holds one of them would take the addresses of another database. */
+const partsOfDatabase: ReadonlySet<string> = new Set(['supported', 'latest', 'lookup', 'tile']);
+
+/** The name of a database that the hub signs: `host[/path]`, as the go command wants it of every database. */
+export function parseOwnDatabaseName(text: string): Read<string> {
+  const [host = '', ...path] = text.split('/');
+  const isName = isDatabaseName(text) && isHostName(host) && !path.some((part) => partsOfDatabase.has(part));
+  return isName ? { ok: true, value: text } : bad((m) => m.config.badOwnDatabaseName);
 }
 
 /** Checks what can be checked without a disk: the caller resolves it. */

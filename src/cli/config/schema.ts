@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
 import { nearestName } from '../nearest-name.ts';
 import type { Say } from './faults.ts';
-import type { LogConfig, NameRuleConfig } from './hub-config.ts';
+import type { LogConfig, NameRuleConfig, OwnDatabaseConfig } from './hub-config.ts';
 import { parseNameRule } from './name-rule.ts';
-import { type Read, parseListen, parsePath, parseProxy, parsePublicUrl, parseUpstreams } from './parse-values.ts';
+import { type Read, parseListen, parseOwnDatabaseName, parsePath, parseProxy, parsePublicUrl, parseUpstreams } from './parse-values.ts';
 
 /**
  * Every key that a configuration may hold, with its bounds and its default: the one place to look, and what docs/config.md
@@ -39,7 +39,17 @@ const schema = z.strictObject({
   tls: group({ certFile: text(parsePath).optional(), keyFile: text(parsePath).optional(), caFile: text(parsePath).optional() }),
   outbound: group({ proxy: text(parseProxy).optional(), noProxy: z.array(z.string()).max(256).optional() }),
   verify: z.enum(['require', 'off']).default('require'),
-  ownDatabase: group({ name: notBuilt(), keyFile: notBuilt(), sign: notBuilt() }),
+  ownDatabase: group({
+    name: text(parseOwnDatabaseName).optional(),
+    keyFile: text(parsePath).optional(),
+    sign: z.enum(['all', 'private']).default('all'),
+    former: z
+      .array(
+        z.strictObject({ name: text(parseOwnDatabaseName), keyFile: text(parsePath), sign: z.enum(['all', 'private']).default('all') }),
+      )
+      .max(8)
+      .default([]),
+  }),
   private: notBuilt(),
   access: group({
     anonymous: z
@@ -81,6 +91,12 @@ export interface CheckedTree {
   readonly tls: { readonly certFile?: string | undefined; readonly keyFile?: string | undefined; readonly caFile?: string | undefined };
   readonly outbound: { readonly proxy?: string | undefined; readonly noProxy?: readonly string[] | undefined };
   readonly verify: 'require' | 'off';
+  readonly ownDatabase: {
+    readonly name?: string | undefined;
+    readonly keyFile?: string | undefined;
+    readonly sign: OwnDatabaseConfig['sign'];
+    readonly former: readonly OwnDatabaseConfig[];
+  };
   readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
   readonly policy: { readonly rules: readonly NameRuleConfig[] };
   readonly log: LogConfig;
@@ -118,7 +134,8 @@ export function checkTree(
     : { ok: false, issues: result.error.issues.flatMap((issue) => translate(issue)) };
 }
 
-export type KeyKind = 'text' | 'number' | 'choice' | 'list' | 'not built' | 'rules';
+/** `groups`: a list of groups of keys, which only the file can hold. */
+export type KeyKind = 'text' | 'number' | 'choice' | 'list' | 'not built' | 'groups';
 
 /** One key that can be set, as documentation and variables need it. */
 export interface ConfigKey {
@@ -139,11 +156,18 @@ export function configKeys(): readonly ConfigKey[] {
 
 /** The names that may stand in the group at `path`. */
 export function namesInGroup(path: readonly (string | number)[]): readonly string[] {
-  if (path[0] === 'policy' && path[1] === 'rules' && path.length === 3) return ['match', 'action', 'reason'];
+  const entry = namesInEntry.get(path.slice(0, -1).join('.'));
+  if (entry !== undefined) return entry;
   const prefix = path.map((part) => `${part}.`).join('');
   const below = configKeys().filter((key) => key.name.startsWith(prefix));
   return [...new Set(below.map((key) => key.name.slice(prefix.length).split('.')[0] ?? ''))];
 }
+
+/** By the list of groups. */
+const namesInEntry: ReadonlyMap<string, readonly string[]> = new Map([
+  ['policy.rules', ['match', 'action', 'reason']],
+  ['ownDatabase.former', ['name', 'keyFile', 'sign']],
+]);
 
 function group<T extends z.core.$ZodLooseShape>(shape: T): z.ZodPrefault<z.ZodObject<T, z.core.$strict>> {
   return z.strictObject(shape).prefault({} as never);
@@ -278,6 +302,6 @@ function keysOf(type: z.core.$ZodType, name: string): ConfigKey[] {
   const base = { name, defaultValue, min: undefined, max: undefined, choices: [] };
   if (inner instanceof z.ZodNumber) return [{ ...base, kind: 'number', min: inner.minValue ?? 0, max: inner.maxValue ?? 0 }];
   if (inner instanceof z.ZodEnum) return [{ ...base, kind: 'choice', choices: inner.options.map(String) }];
-  if (inner instanceof z.ZodArray) return [{ ...base, kind: name === 'policy.rules' ? 'rules' : 'list' }];
+  if (inner instanceof z.ZodArray) return [{ ...base, kind: namesInEntry.has(name) ? 'groups' : 'list' }];
   return [{ ...base, kind: inner instanceof z.ZodString ? 'text' : 'not built' }];
 }

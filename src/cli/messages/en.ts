@@ -38,6 +38,17 @@ export const en: Messages = {
     forkName: 'name of the checksum database, such as sum.golang.org',
     forkForgetHead: 'forget the head kept here as well, and start from the next one the database gives',
     status: 'show what is in the data folder',
+    key: 'the key with which this hub signs a checksum database of its own',
+    keyShow: 'print the GOSUMDB line for clients; works with the hub running or stopped, and makes nothing',
+    keyUrl: 'with the address of the hub after the key, for clients whose GOPROXY is not the hub',
+    keyNew: 'make the key now instead of at the first start; never replaces one',
+    keyNewFooter: 'The GOSUMDB line for clients goes to standard output. docs/own-checksum-database.md explains keys, modes and clients.',
+    keyName: 'name of the database, such as goyi.corp.example/sumdb (default: what the configuration says)',
+    keyRotate: 'make the key of a database that follows this one, and print what to write and what clients have to set',
+    keyRotateFooter:
+      'Nothing changes before the configuration does. Both databases then answer side by side until the last client was changed over.',
+    keyNewName: 'name of the new database (default: the name of this one with the next number)',
+    keyDryRun: 'only say what would be made',
   },
   flags: {
     listen: 'address to listen on, such as 127.0.0.1:8080, [::1]:8080, :8080',
@@ -47,6 +58,9 @@ export const en: Messages = {
     upstreams: 'upstreams, comma separated: addresses, direct, off',
     checksumDatabases: 'checksum databases as in GOSUMDB, comma separated',
     verify: 'require (the default) or off',
+    'ownDatabase.name': 'name of the checksum database that the hub signs itself, such as goyi.corp.example/sumdb',
+    'ownDatabase.keyFile': 'its key file (default: log.key in the folder called as the data folder with -keys after it)',
+    'ownDatabase.sign': 'all (the default) or private',
     'log.level': 'debug, info, warn or error',
     'log.format': 'auto, json or pretty',
   },
@@ -134,6 +148,28 @@ export const en: Messages = {
     broken: (url: string): string => `the answer of ${url} broke off: run the command again, what came is kept`,
     notAHub: (url: string): string => `what answers at ${url} is no goyi hub, or one of another version`,
   },
+  key: {
+    notConfigured: 'this hub has no checksum database of its own: ownDatabase.name is not set',
+    none: (name: string, file: string): string =>
+      `${name} has no key yet: there is no ${file}; goyi serve makes it at its first start, goyi admin key new makes it now`,
+    needsPublicUrl: '--url needs publicUrl in the configuration or --public-url: the address at which clients reach the hub',
+    nameNeeded: 'a key needs the name of its database: write ownDatabase.name in the configuration, or --name',
+    otherName: (configured: string): string =>
+      `the configuration names ${configured}; goyi admin key rotate goes on to another name and keeps the former one for its clients`,
+    nameTaken: (name: string): string => `${name} is taken already: a new key needs a new name, because clients hold both together`,
+    exists: (file: string): string => `there is a key already, which stays as it is: ${file}; goyi admin key show prints its GOSUMDB line`,
+    wouldMake: (name: string, file: string): string => `would make the key of ${name} in ${file} (dry run, nothing was made)`,
+    made: (file: string): string => `made the key; keep a copy of this file in a safe place, nothing else can make up for it: ${file}`,
+    thereAlready: (file: string): string => `this key was made before: ${file}`,
+    toConfigure: (line: string): string => `write this into the configuration: ${line}`,
+    nothingToRotate: (name: string, file: string): string => `${name} has no key yet (there is no ${file}), so there is nothing to rotate`,
+    tooManyFormer: (max: number): string => `ownDatabase.former has ${max} databases already: take out those that no client uses any more`,
+    rotateWrite: 'write this into the configuration file in place of ownDatabase, then reload (SIGHUP) or restart the hub:',
+    rotateVariables: (names: readonly string[]): string =>
+      `these variables go before the file, take them away or change them: ${list(names)}`,
+    rotateClients: (former: string): string => `then set this on every client; until then ${former} goes on answering those that have it:`,
+    rotateEnd: (former: string): string => `when no client has ${former} any more, take it out of former`,
+  },
   status: {
     dataDir: 'data folder',
     running: 'hub',
@@ -182,6 +218,17 @@ export const en: Messages = {
     upstreamIsSelf: 'this is the address of this very hub',
     badDatabase: (reason: string): string => `each entry reads as in GOSUMDB: NAME, NAME+HASH+KEY or "NAME+HASH+KEY URL" (${reason})`,
     databaseTwice: 'the same checksum database stands here twice',
+    ownDatabaseUnnamed:
+      'there is no checksum database without a name: write ownDatabase.name, such as goyi.corp.example/sumdb, or take this out',
+    badOwnDatabaseName:
+      'must read host[/path], such as goyi.corp.example/sumdb: letters, digits, . _ ~ - and / in at most 255 bytes; no part of the path is supported, latest, lookup or tile',
+    ownDatabasePublic: 'this is the name of a public checksum database: a database of your own needs a name of its own',
+    ownDatabaseTwice: 'the same name stands here twice: each database is a log with a key of its own',
+    keyInDataDir:
+      'a signing key never lies inside the data folder, which is copied and served; leave keyFile out for the folder beside it, or name a file elsewhere',
+    keyFileTwice: 'the same key file stands here twice: each database has a key of its own',
+    signAllUnproved:
+      'sign: all cannot go with verify: off, because what cannot be proved is never recorded: write sign: private, or verify: require',
     badProxy: 'must be the address of a proxy that begins with http:// or https://, such as http://proxy.corp.example:3128',
     fileNotReadable: (reason: string): string => `this file cannot be read (${reason})`,
     certWithoutKey: 'certFile needs a keyFile',
