@@ -46,13 +46,17 @@ interface Waiting {
   reject(error: HubError): void;
 }
 
-/** Hands writes to a thread of its own and starts another when one dies; what that one had not answered fails, because nobody knows how far it came. */
+/**
+ * Hands writes to a thread of its own. What comes while the thread has a group goes together in the next one: to wake a thread costs as much as a dozen writes, and
+ * the larger the group, the fewer syncs of the disk. Starts another thread when one dies; what that one had not answered fails, because nobody knows how far it came. */
 export class ThreadWriterHost implements WriterHost {
   readonly #start: ThreadStart;
   #worker: Worker | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #group: { id: number; call: WriteCall }[] = [];
   #serial = 0;
+  /** The thread has a group that it has not answered. */
+  #isBusy = false;
   #closed = false;
   #watch: NodeJS.Timeout | undefined;
 
@@ -66,7 +70,7 @@ export class ThreadWriterHost implements WriterHost {
     if (this.#waiting.size >= waitingMax)
       return Promise.reject(new HubError('overloaded', `more than ${waitingMax} writes wait for the metadata`));
     const id = (this.#serial += 1);
-    if (this.#group.length === 0) queueMicrotask(() => this.#send());
+    if (this.#group.length === 0 && !this.#isBusy) this.#sendSoon();
     this.#group.push({ id, call });
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, sinceMs: performance.now() }));
   }
@@ -94,7 +98,15 @@ export class ThreadWriterHost implements WriterHost {
     this.#watch ??= setInterval(() => this.#giveUpOld(), lookEveryMs).unref();
     const group = this.#group;
     this.#group = [];
+    this.#isBusy = true;
     this.#worker.postMessage(group satisfies ThreadMessage);
+  }
+
+  /** After all that can still be handed in at this moment. */
+  #sendSoon(): void {
+    setImmediate(() => {
+      if (!this.#isBusy) this.#send();
+    });
   }
 
   #spawn(): Worker {
@@ -118,6 +130,8 @@ export class ThreadWriterHost implements WriterHost {
       this.#waiting.get(id)?.resolve(outcome);
       this.#waiting.delete(id);
     }
+    this.#isBusy = false;
+    this.#sendSoon();
     if (this.#waiting.size > 0) return;
     // An idle writer must not keep a finished program from ending.
     worker.unref();
@@ -134,7 +148,10 @@ export class ThreadWriterHost implements WriterHost {
   }
 
   #lost(worker: Worker, cause: unknown): void {
-    if (this.#worker === worker) this.#worker = undefined;
+    if (this.#worker === worker) {
+      this.#worker = undefined;
+      this.#isBusy = false;
+    }
     const unsent = new Set(this.#group.map(({ id }) => id));
     for (const [id, waiting] of this.#waiting) {
       if (unsent.has(id)) continue;
@@ -143,5 +160,6 @@ export class ThreadWriterHost implements WriterHost {
         new HubError('storage-fault', `the thread that writes the metadata ended: ${messageOf(cause ?? 'closed')}`, { cause }),
       );
     }
+    this.#send();
   }
 }

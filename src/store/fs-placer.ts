@@ -23,6 +23,8 @@ export class FsPlacer implements AsyncDisposable {
   #worker: Worker | undefined;
   #closed = false;
   #serial = 0;
+  /** The thread has a group that it has not answered. */
+  #isBusy = false;
   #group: PlacerMessage[] = [];
   readonly #waiting = new Map<number, PromiseWithResolvers<PlacerOutcome>>();
   #idleTimer: NodeJS.Timeout | undefined;
@@ -52,7 +54,8 @@ export class FsPlacer implements AsyncDisposable {
     if (this.#waiting.size >= waitingMax)
       return Promise.reject(new HubError('overloaded', `more than ${waitingMax} files wait to be stored`));
     const id = (this.#serial += 1);
-    if (this.#group.length === 0) queueMicrotask(() => this.#send());
+    // What comes while the thread has a group goes together in the next one: to wake a thread costs as much as to place a file.
+    if (this.#group.length === 0 && !this.#isBusy) this.#sendSoon();
     this.#group.push({ id, job });
     const waiting = Promise.withResolvers<PlacerOutcome>();
     this.#waiting.set(id, waiting);
@@ -60,15 +63,24 @@ export class FsPlacer implements AsyncDisposable {
   }
 
   #send(): void {
+    if (this.#group.length === 0) return;
     clearTimeout(this.#idleTimer);
     this.#worker ??= this.#spawn();
     this.#worker.ref();
     const group = this.#group;
     this.#group = [];
+    this.#isBusy = true;
     this.#worker.postMessage(
       group,
       group.flatMap(({ job }) => (job.kind === 'place' ? [job.bytes.buffer as ArrayBuffer] : [])),
     );
+  }
+
+  /** After all that can still be handed in at this moment. */
+  #sendSoon(): void {
+    setImmediate(() => {
+      if (!this.#isBusy) this.#send();
+    });
   }
 
   #spawn(): Worker {
@@ -92,6 +104,8 @@ export class FsPlacer implements AsyncDisposable {
       this.#waiting.get(id)?.resolve(outcome);
       this.#waiting.delete(id);
     }
+    this.#isBusy = false;
+    this.#sendSoon();
     if (this.#waiting.size > 0) return;
     worker.unref();
     this.#idleTimer = setTimeout(() => {
@@ -105,12 +119,14 @@ export class FsPlacer implements AsyncDisposable {
   #lost(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
+    this.#isBusy = false;
     const unsent = new Set(this.#group.map(({ id }) => id));
     for (const [id, waiting] of this.#waiting) {
       if (unsent.has(id)) continue;
       this.#waiting.delete(id);
       waiting.reject(new HubError('storage-fault', `the thread that stores files ended: ${messageOf(cause ?? 'closed')}`, { cause }));
     }
+    this.#send();
   }
 }
 
