@@ -77,6 +77,26 @@ function sealing(make: () => Promise<BreakableStore>): void {
     );
   });
 
+  test('what can be read at once reads the same', async () => {
+    await using made = await make();
+    const { store } = made;
+    await store.put(zip, Buffer.from('0123456789'));
+    await using blob = await mustOpen(store, zip);
+    const whole = Buffer.alloc(16, '-');
+    assert.equal(await blob.read(whole, 16, 0), 10);
+    for (const [position, length] of [
+      [0, 10],
+      [3, 4],
+      [8, 10],
+      [10, 3],
+    ] as const) {
+      const buffer = Buffer.alloc(16, '-');
+      const count = blob.readNow(buffer, length, position) ?? assert.fail('it was read a moment ago');
+      assert.equal(buffer.subarray(0, count).toString(), '0123456789'.slice(position, position + length));
+      assert.equal(buffer[count], '-'.charCodeAt(0));
+    }
+  });
+
   test('what was appended in any pieces is what is stored, and reset begins again', async () => {
     await using made = await make();
     const { store } = made;
