@@ -1,21 +1,34 @@
 /** A worker whose loop worked for a larger part of an interval than this was busy. */
 const busyShare = 0.02;
 const lookEveryMs = 10_000;
+/** Looks in a row that found a worker idle before it gives back what would make its next answers quicker. */
+const looksOfRest = 4;
+
+export interface IdleCollectionOptions {
+  /** Lets go of what is cheap to have again: called once a busy worker has become idle. */
+  readonly onIdle: () => void;
+  /** Lets go of all that can be had again: called when it has been idle for the better part of a minute. */
+  readonly onRest: () => void;
+}
 
 /**
- * Collects garbage once a busy worker has become idle. V8 collects when something is allocated, so that otherwise a worker keeps for hours what a
- * burst of requests left behind. Does nothing unless the process was started with `--expose-gc`.
+ * Collects garbage once a busy worker has become idle, and again when it has rested for a while. V8 collects when something is allocated, so that
+ * otherwise a worker keeps for hours what a burst of requests left behind. Does nothing unless the process was started with `--expose-gc`.
  */
-export function collectWhenIdle(): void {
+export function collectWhenIdle({ onIdle, onRest }: IdleCollectionOptions): void {
   const collect = globalThis.gc;
   if (collect === undefined) return;
   let last = performance.eventLoopUtilization();
-  let wasBusy = true;
+  /** Looks in a row that found it idle; what it did while it started was work. */
+  let idleLooks = 0;
   setInterval(() => {
     const now = performance.eventLoopUtilization();
     const isBusy = performance.eventLoopUtilization(now, last).utilization > busyShare;
     last = now;
-    if (wasBusy && !isBusy) collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
-    wasBusy = isBusy;
+    idleLooks = isBusy ? 0 : Math.min(idleLooks + 1, looksOfRest + 1);
+    if (idleLooks !== 1 && idleLooks !== looksOfRest) return;
+    if (idleLooks === 1) onIdle();
+    else onRest();
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   }, lookEveryMs).unref();
 }

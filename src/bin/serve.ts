@@ -24,7 +24,7 @@ export async function serve(
   await makeDataDir(config.dataDir);
   await using _lock = await holdDataDir(config.dataDir);
   for (const note of options.notes) log.warn(note);
-  const fleet = new WorkerFleet({ log, onProbed: (results) => logProbes(results, log) });
+  const fleet = new WorkerFleet({ log, env: options.env, onProbed: (results) => logProbes(results, log) });
   const { version, isTerminal } = options;
   const begin = async (next: HubConfig): Promise<number> => {
     const { upstreams, keys } = await prepareDataDir(next, options);
