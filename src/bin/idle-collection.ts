@@ -18,17 +18,26 @@ export interface IdleCollectionOptions {
 export function collectWhenIdle({ onIdle, onRest }: IdleCollectionOptions): void {
   const collect = globalThis.gc;
   if (collect === undefined) return;
+  const pulse = new Pulse();
   let last = performance.eventLoopUtilization();
-  /** Looks in a row that found it idle; what it did while it started was work. */
-  let idleLooks = 0;
   setInterval(() => {
     const now = performance.eventLoopUtilization();
-    const isBusy = performance.eventLoopUtilization(now, last).utilization > busyShare;
+    const turn = pulse.look(performance.eventLoopUtilization(now, last).utilization);
     last = now;
-    idleLooks = isBusy ? 0 : Math.min(idleLooks + 1, looksOfRest + 1);
-    if (idleLooks !== 1 && idleLooks !== looksOfRest) return;
-    if (idleLooks === 1) onIdle();
+    if (turn === undefined) return;
+    if (turn === 'idle') onIdle();
     else onRest();
     collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   }, lookEveryMs).unref();
+}
+
+/** What looking at a worker now and then tells: each turn once, until it is busy again. What it did while it started was work. */
+export class Pulse {
+  #idleLooks = 0;
+
+  /** `busy`: the share of the time since the last look in which it worked. */
+  look(busy: number): 'idle' | 'rest' | undefined {
+    this.#idleLooks = busy > busyShare ? 0 : Math.min(this.#idleLooks + 1, looksOfRest + 1);
+    return this.#idleLooks === 1 ? 'idle' : this.#idleLooks === looksOfRest ? 'rest' : undefined;
+  }
 }
