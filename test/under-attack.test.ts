@@ -19,7 +19,7 @@ let worker: number;
 let small: SyntheticModule;
 let large: SyntheticModule;
 
-const megabytesMax = { attack: 500, downloads: 250, idle: 150, primary: 95 };
+const megabytesMax = { attack: 500, downloads: 250, idle: 150, primary: 80 };
 
 before(async () => {
   world = await startWorld();

@@ -10,7 +10,6 @@ import { type Parsed, parsed, refused } from '../base/parsed.ts';
 import { type ModulePath, parseModulePath } from '../protocol/module-path.ts';
 import { checkPathVersion, type Version } from '../protocol/version.ts';
 
-export const WARM_PATH = '/api/v1/warm';
 export const WARM_EVENTS_TYPE = 'application/x-ndjson';
 
 /** Content types of the body by what it is. */

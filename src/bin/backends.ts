@@ -1,12 +1,18 @@
+import { invariant } from '../base/invariant.ts';
 import type { Backends } from '../cli/backends.ts';
 import type { AdminBackends } from './admin.ts';
-import { serve } from './serve.ts';
 
-/** What the commands do, on the real parts. The parts of `admin` are loaded when asked for: a serving primary stays small. */
-export function createBackends(process: { version: string; env: NodeJS.ProcessEnv }): Backends {
+/**
+ * What the commands do, on the real parts. Those of `admin` are loaded when asked for, so that the others start sooner.
+ * `serve` is left out where the command line does not hold that word.
+ */
+export function createBackends(process: { version: string; env: NodeJS.ProcessEnv; serve: Backends['serve'] | undefined }): Backends {
   const admin = async (): Promise<AdminBackends> => (await import('./admin.ts')).createAdmin(process);
   return {
-    serve: (config, options, signal) => serve(config, { ...options, ...process }, signal),
+    serve: (...args) => {
+      invariant(process.serve, 'a command line that asks for a hub is run beside its primary');
+      return process.serve(...args);
+    },
     scrub: async (...args) => (await admin()).scrub(...args),
     gc: async (...args) => (await admin()).gc(...args),
     forks: async (...args) => (await admin()).forks(...args),

@@ -1,8 +1,4 @@
-import { availableParallelism } from 'node:os';
 import { readFileSync } from 'node:fs';
-import { addAbortSignal } from 'node:stream';
-import { runCli } from '../cli/main.ts';
-import { createBackends } from './backends.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -26,16 +22,9 @@ if (process.env['npm_lifecycle_event'] !== undefined) {
   watch.unref();
 }
 
-process.exitCode = await runCli({
-  argv: process.argv.slice(2),
-  env: process.env,
-  cwd: process.cwd(),
-  stdout: process.stdout,
-  stderr: process.stderr,
-  openStdin: (signal) => addAbortSignal(signal, process.stdin),
-  isTerminal: process.stderr.isTTY === true,
-  version,
-  cores: availableParallelism(),
-  backends: createBackends({ version, env: process.env }),
-  signal: stop.signal,
-});
+// A primary stays small: it does not load the command line, which a process beside it reads.
+const argv = process.argv.slice(2);
+const options = { version, signal: stop.signal };
+process.exitCode = argv.includes('serve')
+  ? await (await import('./serve.ts')).serve({ ...options, argv, env: process.env, isTerminal: process.stderr.isTTY === true })
+  : await (await import('./run-command.ts')).runCommand(options);

@@ -1,19 +1,26 @@
-/** The entry of the short-lived process that readies a data folder before the workers start, so that the primary never needs the memory for it. */
+/**
+ * The entry of the short-lived process beside a primary: it reads the command line and the configuration, tells the primary, and readies the data
+ * folder once the primary holds it. A command line that starts no hub after all (`serve --help`) it runs to its end.
+ */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { codeOf, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
+import { invariant } from '../base/invariant.ts';
+import { rereadConfig } from '../cli/commands/serve.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { restoreKept } from '../hub/settle-files.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { resolveUpstreams } from './default-upstreams.ts';
 import { readyOwnKeys } from './own-keys.ts';
-import type { Prepared, Readied } from './prepare.ts';
+import type { FromPreparer, Readied, ToPreparer } from './prepare.ts';
 import { openProcessLog } from './process-log.ts';
+import { runCommand } from './run-command.ts';
 
 /** Makes or checks the keys, migrates metadata, sweeps what a killed hub left half-written, and finds the upstreams. */
-async function prepare(config: HubConfig, isTerminal: boolean): Promise<Readied> {
-  const log = openProcessLog(config.log, isTerminal);
+async function prepare(config: HubConfig): Promise<Readied> {
+  const log = openProcessLog(config.log, process.stderr.isTTY === true);
   const keys = await readyOwnKeys(config);
   await using store = await openFsStore({ root: config.dataDir, events: silentEvents, log });
   const swept = await store.sweep();
@@ -24,12 +31,52 @@ async function prepare(config: HubConfig, isTerminal: boolean): Promise<Readied>
   return { keys, upstreams: await resolveUpstreams(config, { env: process.env, metadata, log }) };
 }
 
-process.once('message', ({ config, isTerminal }: { config: HubConfig; isTerminal: boolean }) => {
-  const answer = (prepared: Prepared): void => {
-    process.send?.(prepared, () => process.disconnect?.());
-  };
-  prepare(config, isTerminal).then(
-    (readied) => answer({ ok: true, ...readied }),
-    (error: unknown) => answer({ ok: false, code: codeOf(error) ?? 'storage-fault', message: messageOf(error) }),
-  );
+/** The primary may give up while this waits, or be killed: then nobody wants the rest. */
+function onceHeld(): Promise<HubConfig> {
+  return new Promise((resolve) => {
+    process.once('message', (order: ToPreparer) => {
+      invariant(order.kind === 'make-ready', 'the configuration was read once');
+      resolve(order.config);
+    });
+  });
+}
+
+async function start(version: string): Promise<void> {
+  process.exitCode = await runCommand({
+    version,
+    signal: new AbortController().signal,
+    serve: async (config, { configFile, notes }) => {
+      const held = onceHeld();
+      await tell({ kind: 'configured', config, configFile, notes });
+      await tell({ kind: 'ready', ...(await prepare(await held)) });
+      return 0;
+    },
+  });
+}
+
+async function reload(): Promise<void> {
+  try {
+    const folder = process.env['INIT_CWD'] || process.cwd();
+    const reread = await rereadConfig({ argv: process.argv.slice(2), env: process.env, folder, cores: availableParallelism() });
+    if (!reread.ok) return await tell({ kind: 'faulty', faults: reread.faults });
+    const held = onceHeld();
+    await tell({ kind: 'configured', config: reread.config, configFile: undefined, notes: [] });
+    await tell({ kind: 'ready', ...(await prepare(await held)) });
+  } catch (error) {
+    await tell({ kind: 'failed', message: messageOf(error) });
+  }
+}
+
+function tell(message: FromPreparer): Promise<void> {
+  return new Promise((resolve) => process.send?.(message, () => resolve()));
+}
+
+const onAbandoned = (): void => process.exit(1);
+process.once('disconnect', onAbandoned);
+process.once('message', (order: ToPreparer) => {
+  invariant(order.kind !== 'make-ready', 'first the configuration is read');
+  void (order.kind === 'start' ? start(order.version) : reload()).finally(() => {
+    process.off('disconnect', onAbandoned);
+    process.disconnect?.();
+  });
 });

@@ -60,7 +60,7 @@ class HubWorker {
     this.#telemetry.watchQueue('waiting', () => server.waiting);
     const port = await listen(server, config);
     tell({ kind: 'listening', port });
-    collectWhenIdle();
+    collectWhenIdle({ onIdle: () => server.releaseMemory(), onRest: () => hub.station.releaseMemory() });
     const results = await hub.probe();
     if (first) tell({ kind: 'probed', results });
   }

@@ -1,39 +1,60 @@
 import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { formatGoSumDb } from '../api/checksum-database.ts';
-import { HubError, messageOf } from '../base/errors.ts';
+import { codeOf, HubError, messageOf } from '../base/errors.ts';
+import { invariant } from '../base/invariant.ts';
 import { type Log, withoutCredentials } from '../base/log.ts';
-import type { ServeOptions } from '../cli/backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { holdDataDir } from '../meta/data-lock.ts';
 import type { ReadiedKey } from './own-keys.ts';
-import { prepareDataDir } from './prepare.ts';
+import { type Configured, Preparer, PreparerEnded } from './prepare.ts';
 import { openProcessLog } from './process-log.ts';
 import type { ProbeResult } from './worker-messages.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 
 const reloadSettleMs = 300;
 
-/** The primary: holds the data folder, prepares it, and keeps the workers running until `signal` fires. */
-export async function serve(
-  config: HubConfig,
-  options: ServeOptions & { version: string; env: NodeJS.ProcessEnv },
-  signal: AbortSignal,
-): Promise<number> {
-  const log = openProcessLog(config.log, options.isTerminal);
+export interface ServeOptions {
+  /** Without the names of the interpreter and of the program. */
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly version: string;
+  readonly isTerminal: boolean;
+  /** Fires when the hub is to drain and end. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs what a command line with `serve` in it says: a hub until it is told to stop, or whatever else it turns out to mean. Answers the exit code. */
+export async function serve(options: ServeOptions): Promise<number> {
+  try {
+    using preparer = new Preparer('start', options);
+    const told = await preparer.configured();
+    invariant(told.kind === 'configured', 'the command itself tells what is wrong with its configuration');
+    return await runPrimary(told, preparer, options);
+  } catch (error) {
+    if (error instanceof PreparerEnded) return error.exitCode;
+    if (options.signal.aborted && codeOf(error) === 'canceled') return 0;
+    const { tellFailure } = await import('../cli/main.ts');
+    return tellFailure(error, { ...options, stdout: process.stdout, stderr: process.stderr });
+  }
+}
+
+/** The primary: holds the data folder, has it prepared, and keeps the workers running until it is told to stop. */
+async function runPrimary({ config, configFile, notes }: Configured, preparer: Preparer, options: ServeOptions): Promise<number> {
+  const { env, version, isTerminal, signal } = options;
+  const log = openProcessLog(config.log, isTerminal);
   await makeDataDir(config.dataDir);
   await using _lock = await holdDataDir(config.dataDir);
-  for (const note of options.notes) log.warn(note);
-  const fleet = new WorkerFleet({ log, onProbed: (results) => logProbes(results, log) });
-  const { version, isTerminal } = options;
-  const begin = async (next: HubConfig): Promise<number> => {
-    const { upstreams, keys } = await prepareDataDir(next, options);
+  for (const note of notes) log.warn(note);
+  const fleet = new WorkerFleet({ log, env, onProbed: (results) => logProbes(results, log) });
+  const begin = async (next: HubConfig, by: Preparer): Promise<number> => {
+    const { upstreams, keys } = await by.makeReady(next);
     for (const key of keys) logKey(key, log);
     return fleet.begin({ config: next, upstreams, version, isTerminal });
   };
-  const starting = begin(config);
+  const starting = begin(config, preparer);
   // From here on a SIGHUP is a wish and not the end; it waits for the start.
-  await using reloader = new Reloader({ config, options, log, begin, after: starting });
+  await using reloader = new Reloader({ config, configFile, log, begin, after: starting, prepare: () => new Preparer('reload', options) });
   announce(config, await starting, log);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -87,18 +108,20 @@ const fixedAtStart = ['listen', 'dataDir'] as const satisfies readonly (keyof Hu
 
 interface ReloaderOptions {
   readonly config: HubConfig;
-  readonly options: ServeOptions;
+  /** To be watched for changes. */
+  readonly configFile: string | undefined;
   readonly log: Log;
-  readonly begin: (config: HubConfig) => Promise<number>;
+  readonly begin: (config: HubConfig, by: Preparer) => Promise<number>;
+  readonly prepare: () => Preparer;
   /** Nothing is reloaded before this has settled. */
   readonly after: Promise<unknown>;
 }
 
 /** On SIGHUP or a changed file the configuration is read again and a new generation of workers takes over; a faulty file changes nothing. */
 class Reloader implements AsyncDisposable {
-  readonly #options: ServeOptions;
   readonly #log: Log;
-  readonly #begin: (config: HubConfig) => Promise<number>;
+  readonly #begin: ReloaderOptions['begin'];
+  readonly #prepare: ReloaderOptions['prepare'];
   readonly #onHangup = (): void => this.#soon();
   readonly #watcher: ReturnType<typeof watch> | undefined;
   #config: HubConfig;
@@ -106,17 +129,17 @@ class Reloader implements AsyncDisposable {
   #running: Promise<void>;
   #stopped = false;
 
-  constructor({ config, options, log, begin, after }: ReloaderOptions) {
+  constructor({ config, configFile, log, begin, prepare, after }: ReloaderOptions) {
     this.#running = after.then(
       () => {},
       () => {},
     );
     this.#config = config;
-    this.#options = options;
     this.#log = log;
     this.#begin = begin;
+    this.#prepare = prepare;
     process.on('SIGHUP', this.#onHangup);
-    this.#watcher = options.configFile === undefined ? undefined : watchFile(options.configFile, () => this.#soon(), log);
+    this.#watcher = configFile === undefined ? undefined : watchFile(configFile, () => this.#soon(), log);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -139,19 +162,20 @@ class Reloader implements AsyncDisposable {
 
   async #reload(): Promise<void> {
     if (this.#stopped) return;
-    const outcome = await this.#options.reload();
-    if (!outcome.ok) {
-      this.#log.error('the changed configuration has faults and is not used', { faults: this.#options.describe(outcome).join('; ') });
+    using preparer = this.#prepare();
+    const told = await preparer.configured();
+    if (told.kind === 'faulty') {
+      this.#log.error('the changed configuration has faults and is not used', { faults: told.faults.join('; ') });
       return;
     }
-    const read = outcome.config;
+    const read = told.config;
     const kept = fixedAtStart.filter((key) => JSON.stringify(read[key]) !== JSON.stringify(this.#config[key]));
     const { listen, dataDir } = this.#config;
     // Keys lie beside the data folder: with the former folder go the former keys.
     const ownDatabase = kept.includes('dataDir') ? this.#config.ownDatabase : read.ownDatabase;
     const next: HubConfig = { ...read, listen, dataDir, ownDatabase };
     for (const key of kept) this.#log.warn('a changed key takes effect only at the next start', { key });
-    await this.#begin(next);
+    await this.#begin(next, preparer);
     this.#config = next;
     this.#log.info('the configuration was reloaded', { workers: next.workers });
   }

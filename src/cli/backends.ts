@@ -1,5 +1,4 @@
 import type { HubConfig } from './config/hub-config.ts';
-import type { ConfigOutcome } from './config/load.ts';
 
 /** What `goyi serve` hands over beside the configuration. */
 export interface ServeOptions {
@@ -7,10 +6,6 @@ export interface ServeOptions {
   readonly configFile: string | undefined;
   /** Sentences in the operator's language, to be said once at start (such as: `direct` is not built yet). */
   readonly notes: readonly string[];
-  /** Reads file, environment and flags again, for SIGHUP or a changed file. Never throws for a fault in the file: faults are an answer. */
-  readonly reload: () => Promise<ConfigOutcome>;
-  /** The lines of a faulty {@link ConfigOutcome} in the operator's language, for the log. */
-  readonly describe: (outcome: ConfigOutcome) => readonly string[];
   readonly isTerminal: boolean;
 }
 

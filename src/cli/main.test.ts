@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type ErrorCode, HubError } from '../base/errors.ts';
 import type { Backends, ServeOptions } from './backends.ts';
+import { rereadConfig } from './commands/serve.ts';
 import type { HubConfig } from './config/hub-config.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { type CliOptions, runCli } from './main.ts';
@@ -196,17 +197,15 @@ test('the file is --config, else GOYI_CONFIG, else goyi.yaml; it is read again o
   assert.equal(ran.serveOptions?.configFile, named);
   assert.equal((await goyi('serve', { env })).config?.workers, 12);
   assert.equal((await goyi('serve')).config?.workers, 13);
+  const reread = (): ReturnType<typeof rereadConfig> =>
+    rereadConfig({ argv: ['serve', '--config', 'named.yaml', '--log-level', 'warn'], env, folder, cores: 2 });
   await writeFile(named, 'workers: 21\n');
-  const again = await ran.serveOptions?.reload();
-  assert.equal(again?.ok && again.config.workers, 21);
+  const again = await reread();
+  assert.deepEqual(again.ok && [again.config.workers, again.config.log.level], [21, 'warn']);
   await writeFile(named, 'workers: many\n');
-  const faulty = await ran.serveOptions?.reload();
-  assert.ok(faulty !== undefined && !faulty.ok);
-  assert.deepEqual(ran.serveOptions?.describe(faulty), ['named.yaml:1:10: workers: must be a whole number from 1 to 64']);
+  assert.deepEqual(await reread(), { ok: false, faults: ['named.yaml:1:10: workers: must be a whole number from 1 to 64'] });
   await rm(named);
-  const gone = await ran.serveOptions?.reload();
-  assert.ok(gone !== undefined && !gone.ok);
-  assert.deepEqual(ran.serveOptions?.describe(gone), ['there is no configuration file named.yaml']);
+  assert.deepEqual(await reread(), { ok: false, faults: ['there is no configuration file named.yaml'] });
 });
 
 test('serve --check shows what is in effect or every fault, and starts nothing', async (t) => {

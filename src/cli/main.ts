@@ -7,7 +7,8 @@ import { adminCommand } from './commands/admin.ts';
 import { serveCommand } from './commands/serve.ts';
 import { warmCommand } from './commands/warm.ts';
 import { exitCodeOf, exitCodes } from './exit-code.ts';
-import { type Language, languageOf, messagesOf } from './messages/language.ts';
+import { languageAsked, ownFlags } from './language-flag.ts';
+import { languageOf, messagesOf } from './messages/language.ts';
 import type { Messages } from './messages/zh.ts';
 import { type Sink, Terminal } from './terminal.ts';
 
@@ -37,7 +38,7 @@ export async function runCli(options: CliOptions): Promise<number> {
   const terminal = new Terminal({ out, err, isTerminal, json: ownFlags(argv).includes('--json') });
   let messages = messagesOf[languageOf(env)];
   try {
-    messages = messagesOf[chooseLanguage(argv, env, messages)];
+    messages = messagesOf[languageAsked(argv, env)];
     const asked = readCommandLine(argv, commands, messages);
     switch (asked.kind) {
       case 'help':
@@ -61,6 +62,16 @@ export async function runCli(options: CliOptions): Promise<number> {
   }
 }
 
+/** Says why a command failed that got its configuration from {@link runCli} and ran elsewhere, and answers its exit code. Throws only for bugs. */
+export function tellFailure(
+  error: unknown,
+  options: Pick<CliOptions, 'argv' | 'env' | 'stdout' | 'stderr' | 'isTerminal' | 'signal'>,
+): number {
+  const { argv, env, stdout: out, stderr: err, isTerminal, signal } = options;
+  const terminal = new Terminal({ out, err, isTerminal, json: ownFlags(argv).includes('--json') });
+  return tellError(error, { terminal, messages: messagesOf[languageAsked(argv, env)], signal });
+}
+
 /** A failed command: one sentence for a person, the code for a program, and for a bug what is needed to find it. */
 function tellError(
   error: unknown,
@@ -81,19 +92,4 @@ function tellError(
   terminal.value({ ok: false, error: { code, message: messageOf(error) } });
   terminal.aside(`goyi: ${messages.failed(code, messageOf(error))}`);
   return exitCodeOf(code);
-}
-
-/** `--lang` decides before anything is said, wherever it stands. */
-function chooseLanguage(argv: readonly string[], env: CliOptions['env'], messages: Messages): Language {
-  const own = ownFlags(argv);
-  const at = own.findLastIndex((arg) => arg === '--lang' || arg.startsWith('--lang='));
-  const value = at < 0 ? undefined : own[at]?.includes('=') ? own[at].slice('--lang='.length) : own[at + 1];
-  if (value === undefined) return languageOf(env);
-  if (value !== 'zh' && value !== 'en') throw new UsageError(messages.usage.badLanguage(value));
-  return value;
-}
-
-function ownFlags(argv: readonly string[]): readonly string[] {
-  const end = argv.indexOf('--');
-  return end < 0 ? argv : argv.slice(0, end);
 }

@@ -49,6 +49,8 @@ export interface HubStation extends Station, AsyncDisposable {
   readonly filler: Filler;
   readonly lists: ListFiles;
   readonly ahead: Pick<LookAhead, 'waiting'>;
+  /** Lets go of the files in memory, for a hub that nobody uses just now. */
+  releaseMemory(): void;
 }
 
 /** The hub: whoever owns it disposes of it first, then of what it was given. */
@@ -63,6 +65,7 @@ class StationImpl implements HubStation {
   readonly lists: ListFiles;
   readonly filler: Filler;
   readonly ahead: LookAhead;
+  readonly #stored: StoredFiles;
   readonly #files: ModuleFiles;
   readonly #answers: ChangingAnswers;
   readonly #queries: ModuleQueries;
@@ -81,6 +84,7 @@ class StationImpl implements HubStation {
       memoryBytesMax: limits.memoryBytesMax,
       requireProof: parts.verify === 'require',
     });
+    this.#stored = stored;
     const database = parts.verify === 'off' ? undefined : parts.databases[0];
     this.filler = new Filler({
       store,
@@ -181,6 +185,10 @@ class StationImpl implements HubStation {
       verify,
       degraded,
     };
+  }
+
+  releaseMemory(): void {
+    this.#stored.releaseMemory();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -13,13 +13,13 @@
  *
  * Everything here has the lowest priority, is bounded, and may fail in silence: whoever asks for the thing itself hears why.
  */
-import { LRUCache } from 'lru-cache';
 import type { Events } from '../base/events.ts';
 import type { Clock } from '../base/clock.ts';
 import { isPruned, parseGoMod } from '../protocol/go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { compareVersions, type Version } from '../protocol/version.ts';
 import type { BlobKey } from '../base/blob-key.ts';
+import { boundedCache } from './bounded-cache.ts';
 import { FairQueue } from './fair-queue.ts';
 import { artefactOf } from './module-files.ts';
 import type { Artefact } from './stored-files.ts';
@@ -88,14 +88,14 @@ export class LookAhead implements AsyncDisposable {
   };
   readonly #running: Record<Queue, Set<Promise<void>>> = { small: new Set(), zip: new Set() };
   /** The version of each module whose zip was chosen, so that an older one read later is not fetched too. */
-  readonly #chosen = new LRUCache<ModulePath, Version>({ max: 20_000, ttl: 15 * 60_000 });
+  readonly #chosen = boundedCache<ModulePath, Version>(20_000, 15 * 60_000);
   /** go.mod files that an unpruned one requires: the go command reads them for the graph, whether or not it builds with them. */
-  readonly #required = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
-  readonly #comparing = new LRUCache<ModulePath, number>({ max: 5_000 });
+  readonly #required = boundedCache<BlobKey, true>(50_000, 15 * 60_000);
+  readonly #comparing = boundedCache<ModulePath, number>(5_000);
   /** What was queued a while ago, whatever became of it. */
-  readonly #tried = new LRUCache<BlobKey, true>({ max: 50_000, ttl: 15 * 60_000 });
+  readonly #tried = boundedCache<BlobKey, true>(50_000, 15 * 60_000);
   /** Sizes of what was fetched ahead and not yet asked for. */
-  readonly #unused = new LRUCache<BlobKey, number>({ max: unusedMax });
+  readonly #unused = boundedCache<BlobKey, number>(unusedMax);
   #lastServedMs = 0;
   #unusedBytes = 0;
   #unusedSinceMs = 0;

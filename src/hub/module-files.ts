@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { BlobKey } from '../base/blob-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
@@ -7,6 +6,7 @@ import { untilAborted } from '../base/single-flight.ts';
 import { moduleFileKey, parseModuleFileKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
+import { boundedCache } from './bounded-cache.ts';
 import type { Filler } from './fill.ts';
 import type { LookAhead } from './look-ahead.ts';
 import { KnownAbsence } from './known-absence.ts';
@@ -38,7 +38,7 @@ export class ModuleFiles {
   readonly #clock: Clock;
   readonly #limits: { readonly waitMs: number; readonly negativeMs: number };
   /** What an upstream said is not there, with its reason: bounded, and in memory only. */
-  readonly #absent = new LRUCache<string, { readonly reason: string; readonly untilMs: number }>({ max: 20_000 });
+  readonly #absent = boundedCache<string, { readonly reason: string; readonly untilMs: number }>(20_000);
 
   constructor(options: {
     stored: StoredFiles;

@@ -7,6 +7,7 @@ import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
 import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
+import { boundedCache } from './bounded-cache.ts';
 import { condemn } from './condemn.ts';
 import type { Served } from './served.ts';
 
@@ -43,7 +44,7 @@ export class StoredFiles {
   readonly #options: StoredFilesOptions;
   readonly #memory: LRUCache<BlobKey, ServedBytes>;
   /** What files were last seen as, so that a hit asks no database. */
-  readonly #known = new LRUCache<BlobKey, Identity>({ max: 50_000 });
+  readonly #known = boundedCache<BlobKey, Identity>(50_000);
   /** Touched files that are being hashed: all who ask for one meanwhile wait for the same pass. */
   readonly #rehashing = new Map<string, Promise<boolean>>();
 
@@ -75,6 +76,11 @@ export class StoredFiles {
   adopt(artefact: Artefact, row: Identity, bytes: Buffer | undefined): void {
     this.#known.set(artefact.key, { sha256: row.sha256, fingerprint: row.fingerprint });
     if (bytes !== undefined) this.#keep(artefact, bytes, row.sha256);
+  }
+
+  /** Lets go of the bytes in memory; what is asked for next is read, and hashed, again. */
+  releaseMemory(): void {
+    this.#memory.clear();
   }
 
   /** Without a row there is nothing to open: the metadata knows that at a tenth of what the disk takes to say so. */

@@ -1,6 +1,7 @@
-import { Pool } from 'undici';
 import type { Socket } from 'node:net';
+import type { Pool } from 'undici';
 import { headersOf, headSizeMaxBytes, type RawAnswer, type RawRequest } from './raw-answer.ts';
+import { Http1Pool, requestFrom } from './undici-pool.ts';
 
 /** Idle connections are given up before most servers and address translators forget them. */
 const idleMs = 10_000;
@@ -13,7 +14,7 @@ export class Http1Link {
 
   /** `origin` names who is spoken to: the target, or for plain http: through a proxy the proxy. */
   constructor(options: { origin: string; connectionsMax: number; connect: () => Promise<Socket> }) {
-    this.#pool = new Pool(options.origin, {
+    this.#pool = new Http1Pool(options.origin, {
       connections: options.connectionsMax,
       pipelining: 1,
       maxHeaderSize: headSizeMaxBytes,
@@ -46,7 +47,7 @@ export class Http1Link {
   }
 
   async exchange(request: RawRequest): Promise<RawAnswer> {
-    const { statusCode, headers, body } = await this.#pool.request(request);
+    const { statusCode, headers, body } = await requestFrom(this.#pool, request);
     // A body that is given up while nobody reads it must not end the process.
     body.on('error', () => {});
     return { status: statusCode, headers: headersOf(headers), body, brokenOff: () => false };

@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http';
 import { CHECKSUM_DATABASE_PATH, formatOwnDatabaseAnswer, ownDatabaseAnswer, type OwnDatabaseSet } from '../api/checksum-database.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
-import { WARM_PATH } from '../api/warm.ts';
+import { WARM_PATH } from '../api/paths.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Station } from '../hub/station.ts';
 import { refusalOfWrite, TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
-import { WarmAnswers } from './api-warm.ts';
+import type { WarmAnswers } from './api-warm.ts';
 import { type Exchange, type FailureCode, hasBody } from './exchange.ts';
 import { clipped, printable } from './printable.ts';
 import { NO_STORE, sendText, type Sender } from './send-answer.ts';
@@ -38,12 +38,11 @@ export interface ApiParts {
 export class Api {
   readonly #parts: ApiParts;
   readonly #sender: Sender;
-  readonly #warms: WarmAnswers;
+  #warms: Promise<WarmAnswers> | undefined;
 
   constructor(parts: ApiParts, sender: Sender) {
     this.#parts = parts;
     this.#sender = sender;
-    this.#warms = new WarmAnswers(parts, sender);
   }
 
   /** @throws {HubError} what is to be refused with {@link refuse} */
@@ -59,7 +58,13 @@ export class Api {
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
     const refusal = refusalOfWrite(req);
     if (refusal !== undefined) return this.refuse(exchange, 'forbidden', refusal);
-    return this.#warms.answer(exchange, query);
+    return this.#warm(exchange, query);
+  }
+
+  /** The call's schema comes with a library of 12 MB, which a worker that nobody calls so does without. */
+  async #warm(exchange: Exchange, query: string): Promise<void> {
+    this.#warms ??= import('./api-warm.ts').then(({ WarmAnswers }) => new WarmAnswers(this.#parts, this.#sender));
+    return (await this.#warms).answer(exchange, query);
   }
 
   /** Public keys and names: as open as what is proved by them. */

@@ -75,24 +75,35 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
   return { hub, port: (hub.server.address() as AddressInfo).port, lines, records, cuts, asked, stop: () => hub.close(0) };
 }
 
-/** Bytes in memory behind the face of a stored file, read at most `readMax` at a time; `opened` and `closed` count. */
+/** Bytes in memory behind the face of a stored file, read at most `readMax` at a time, on the calling thread when `isRecent`; `opened` and `closed` count. */
 export class FakeBlob implements OpenBlob {
   static opened = 0;
   static closed = 0;
-  readonly fingerprint = 'fake';
+  readonly fingerprint: string;
   readonly localPath = undefined;
   readonly sizeBytes: number;
   readonly #bytes: Buffer;
   readonly #readMax: number;
+  readonly #isRecent: boolean;
 
-  constructor(bytes: Buffer, options: { sizeBytes?: number; readMax?: number } = {}) {
+  constructor(bytes: Buffer, options: { sizeBytes?: number; readMax?: number; isRecent?: boolean; fingerprint?: string } = {}) {
     FakeBlob.opened += 1;
+    this.fingerprint = options.fingerprint ?? `fake ${FakeBlob.opened}`;
     this.#bytes = bytes;
     this.sizeBytes = options.sizeBytes ?? bytes.length;
     this.#readMax = options.readMax ?? Number.POSITIVE_INFINITY;
+    this.#isRecent = options.isRecent ?? false;
+  }
+
+  readNow(buffer: Uint8Array, length: number, position: number): number | undefined {
+    return this.#isRecent ? this.#copy(buffer, length, position) : undefined;
   }
 
   async read(buffer: Uint8Array, length: number, position: number): Promise<number> {
+    return this.#copy(buffer, length, position);
+  }
+
+  #copy(buffer: Uint8Array, length: number, position: number): number {
     const part = this.#bytes.subarray(position, position + Math.min(length, this.#readMax));
     buffer.set(part);
     return part.length;

@@ -7,10 +7,10 @@ import { AccessLog, type AccessLogMode } from './access-log.ts';
 import { Answering, type AnsweringParts } from './answer-request.ts';
 import { Connections } from './connections.ts';
 import type { Exchange } from './exchange.ts';
+import { FileChunks } from './file-chunks.ts';
 import { defaultServerLimits, type ServerLimits } from './limits.ts';
 import { formatErrorBody } from './printable.ts';
 import type { Sender } from './send-answer.ts';
-import { ChunkBuffers } from './send-blob.ts';
 import type { ServerTelemetry } from './telemetry.ts';
 
 /** PEM texts. */
@@ -38,6 +38,8 @@ export interface HubServer {
   readonly connections: number;
   /** Requests that wait for the station. */
   readonly waiting: number;
+  /** Lets go of memory that makes answers quicker and that nobody needs right now. */
+  releaseMemory(): void;
 }
 
 /** The hub's HTTP surface over a station. @throws {HubError} config-invalid when certificate or key cannot be used */
@@ -47,7 +49,8 @@ export function createHubServer(options: HubServerOptions): HubServer {
   const sender: Sender = {
     commonHeaders: ['X-Content-Type-Options', 'nosniff', ...(options.verifyOff ? ['Goyi-Verify', 'off'] : [])],
     limits,
-    buffers: new ChunkBuffers(limits),
+    chunks: new FileChunks(limits),
+    clock: options.clock,
     isStopping: () => isStopping,
   };
   const answering = new Answering({ ...options, limits, secure: options.tls !== undefined }, sender);
@@ -87,6 +90,7 @@ export function createHubServer(options: HubServerOptions): HubServer {
     renewTls: (tls) => {
       if ('setSecureContext' in server) usable(() => server.setSecureContext(secureContext(tls)));
     },
+    releaseMemory: () => sender.chunks.forget(),
     get connections() {
       return connections.size;
     },

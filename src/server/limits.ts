@@ -12,15 +12,17 @@ export interface ServerLimits {
   readonly targetLengthMax: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
-  /** A client that has taken nothing of its answer for this long is cut. One write is at most `chunkBytes`, so this is also a minimum speed. */
+  /** A client that has taken nothing of its answer for this long is cut. One write to a slow client is `firstWriteBytes`, so this is also a minimum speed. */
   readonly writeStallMs: number;
   /** Requests of one connection that wait for the one before them; a client that sends more ahead is cut. */
   readonly pipelineMax: number;
   /** Requests that wait for an answer at once; beyond it only what is stored is answered, the rest is told to come again. */
   readonly waitingMax: number;
-  /** Size of one read and one write of a large answer. */
+  /** Size of one read of a large answer, and the most that is written at once. */
   readonly chunkBytes: number;
-  /** Buffers of `chunkBytes` for large answers; when all are taken, `spareChunkBytes` at a time are sent, so that nobody waits for a buffer. */
+  /** The first write of a large answer; later ones are larger while the client takes them quickly. */
+  readonly firstWriteBytes: number;
+  /** Chunks of large answers in memory; when all are held, `spareChunkBytes` at a time are sent, so that nobody waits for a buffer. */
   readonly chunkBuffersMax: number;
   readonly spareChunkBytes: number;
 }
@@ -36,7 +38,8 @@ export const defaultServerLimits: ServerLimits = {
   writeStallMs: 60_000,
   pipelineMax: 32,
   waitingMax: 1024,
-  chunkBytes: 256 * 1024,
-  chunkBuffersMax: 128,
+  chunkBytes: 512 * 1024,
+  firstWriteBytes: 64 * 1024,
+  chunkBuffersMax: 64,
   spareChunkBytes: 32 * 1024,
 };

@@ -1,16 +1,13 @@
 import { unreachable } from '../base/invariant.ts';
 import type { Served } from '../hub/served.ts';
 import type { Exchange } from './exchange.ts';
-import type { ServerLimits } from './limits.ts';
 import { chooseRange, matchesNone, type ByteRange } from './preconditions.ts';
 import { formatErrorBody } from './printable.ts';
-import { type ChunkBuffers, sendBlob, sendBytes } from './send-blob.ts';
+import { type BlobSender, sendBlob, sendBytes } from './send-blob.ts';
 
-export interface Sender {
+export interface Sender extends BlobSender {
   /** Names and values by turns, on every answer. */
   readonly commonHeaders: readonly string[];
-  readonly limits: Pick<ServerLimits, 'chunkBytes'>;
-  readonly buffers: ChunkBuffers;
   /** True while the server stops: every answer then ends its connection. */
   isStopping(): boolean;
 }
@@ -38,9 +35,11 @@ export async function sendServed(sender: Sender, exchange: Exchange, served: Ser
     return;
   }
   const { range } = plan;
-  await sendBlob(exchange, blob, range, sender.buffers, () =>
-    begin(sender, exchange, plan.status, headersOf(served, plan, blob.sizeBytes)),
-  );
+  await sendBlob(sender, exchange, {
+    blob,
+    range,
+    begin: () => begin(sender, exchange, plan.status, headersOf(served, plan, blob.sizeBytes)),
+  });
 }
 
 /** Sends a body that the server made. `headers`: names and values by turns, beyond type and length. */

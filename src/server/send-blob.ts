@@ -1,78 +1,59 @@
 import type { ServerResponse } from 'node:http';
+import type { Clock } from '../base/clock.ts';
 import { HubError } from '../base/errors.ts';
 import type { OpenBlob } from '../store/blob-store.ts';
 import type { Exchange } from './exchange.ts';
+import type { FileChunks } from './file-chunks.ts';
 import type { ServerLimits } from './limits.ts';
 import type { ByteRange } from './preconditions.ts';
 
-/**
- * The buffers that large answers are read into. There are at most `chunkBuffersMax` of `chunkBytes`; who finds none gets a small one of its own,
- * so that readers who do not read slow nobody else down and memory stays bounded by the number of connections.
- */
-export class ChunkBuffers {
-  readonly #limits: Pick<ServerLimits, 'chunkBytes' | 'chunkBuffersMax' | 'spareChunkBytes'>;
-  readonly #free: Buffer[] = [];
-  #made = 0;
-
-  constructor(limits: Pick<ServerLimits, 'chunkBytes' | 'chunkBuffersMax' | 'spareChunkBytes'>) {
-    this.#limits = limits;
-  }
-
-  /** A buffer for an answer of `sizeBytes`, which may be larger or smaller than that. To be given back or, while somebody may still read it, lost. */
-  take(sizeBytes: number): Buffer {
-    const { chunkBytes, chunkBuffersMax, spareChunkBytes } = this.#limits;
-    if (sizeBytes <= spareChunkBytes) return Buffer.allocUnsafe(sizeBytes);
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#made >= chunkBuffersMax) return Buffer.allocUnsafeSlow(spareChunkBytes);
-    this.#made += 1;
-    return Buffer.allocUnsafeSlow(chunkBytes);
-  }
-
-  giveBack(buffer: Buffer): void {
-    if (buffer.length === this.#limits.chunkBytes) this.#free.push(buffer);
-  }
-
-  /** For a buffer that a broken connection may still refer to: the collector frees it. */
-  lose(buffer: Buffer): void {
-    if (buffer.length === this.#limits.chunkBytes) this.#made -= 1;
-  }
+export interface BlobSender {
+  readonly limits: Pick<ServerLimits, 'chunkBytes' | 'firstWriteBytes'>;
+  readonly chunks: FileChunks;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
+/** A write that takes longer than this is followed by a smaller one, so that a slow client's progress is seen. */
+const slowWriteMs = 1_000;
+
 /**
- * Sends a range of a blob as the body: reads into one buffer, and reads on only when the connection has taken it. `begin` sends the head;
+ * Sends a range of a blob as the body, and reads on only when the connection has taken what was read. `begin` sends the head;
  * it is called after the first read, so that a file that cannot be read at all is a clean error. The caller disposes of the blob.
  * @throws {HubError} storage-fault or what the read threw, canceled when the client is gone; after `begin` the caller must then destroy the connection
  */
 export async function sendBlob(
+  sender: BlobSender,
   exchange: Exchange,
-  blob: OpenBlob,
-  range: ByteRange,
-  buffers: ChunkBuffers,
-  begin: () => void,
+  { blob, range, begin }: { readonly blob: OpenBlob; readonly range: ByteRange; readonly begin: () => void },
 ): Promise<void> {
   const { res } = exchange;
-  const buffer = buffers.take(range.end - range.start);
-  let isTaken = true;
-  try {
-    for (let position = range.start; position < range.end; ) {
-      const length = Math.min(buffer.length, range.end - position);
-      const count = await readFully(blob, buffer, length, position);
-      const isFirst = position === range.start;
-      position += count;
-      if (res.destroyed) throw new HubError('canceled', 'the client left');
-      if (isFirst) begin();
-      isTaken = false;
-      await write(res, buffer.subarray(0, count), position === range.end);
-      isTaken = true;
-      exchange.sentBytes += count;
+  const { chunks, clock, limits } = sender;
+  let writeBytes = limits.firstWriteBytes;
+  for (let position = range.start; position < range.end; ) {
+    const chunk = await chunks.take(blob, position, range);
+    const endOfChunk = Math.min(range.end, chunk.startBytes + chunk.bytes.length);
+    let isTaken = true;
+    try {
+      while (position < endOfChunk) {
+        if (res.destroyed) throw new HubError('canceled', 'the client left');
+        const end = Math.min(endOfChunk, position + writeBytes);
+        if (position === range.start) begin();
+        const startedMs = clock.monotonicMs();
+        isTaken = false;
+        await write(res, chunk.bytes.subarray(position - chunk.startBytes, end - chunk.startBytes), end === range.end);
+        isTaken = true;
+        exchange.sentBytes += end - position;
+        position = end;
+        writeBytes = nextWriteBytes(limits, writeBytes, clock.monotonicMs() - startedMs);
+      }
+    } finally {
+      if (isTaken) chunks.giveBack(chunk);
+      else chunks.lose(chunk);
     }
-  } finally {
-    if (isTaken) buffers.giveBack(buffer);
-    else buffers.lose(buffer);
+    // A fast reader of what is in memory would keep the thread for itself.
+    if (position < range.end) await turnOfLoop();
   }
 }
-
 /** Sends bytes that are in memory, a slice at a time: progress of a slow reader shows at the end of each slice. The head is already set. */
 export async function sendBytes(exchange: Exchange, bytes: Uint8Array, chunkBytes: number): Promise<void> {
   for (let position = 0; position < bytes.length; position += chunkBytes) {
@@ -82,15 +63,13 @@ export async function sendBytes(exchange: Exchange, bytes: Uint8Array, chunkByte
   }
 }
 
-async function readFully(blob: OpenBlob, buffer: Buffer, length: number, position: number): Promise<number> {
-  let count = await blob.read(buffer, length, position);
-  while (count > 0 && count < length) {
-    const more = await blob.read(buffer.subarray(count), length - count, position + count);
-    if (more === 0) break;
-    count += more;
-  }
-  if (count < length) throw new HubError('storage-fault', `a stored file ended after ${position + count} of ${blob.sizeBytes} bytes`);
-  return count;
+/** Begins small and doubles, so that little is on its way to a client whose speed is not known. */
+function nextWriteBytes({ firstWriteBytes, chunkBytes }: BlobSender['limits'], writeBytes: number, tookMs: number): number {
+  return tookMs > slowWriteMs ? Math.max(firstWriteBytes, writeBytes / 2) : Math.min(chunkBytes, writeBytes * 2);
+}
+
+function turnOfLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Resolves when the kernel has taken the chunk; its memory may then be used again. */

@@ -18,6 +18,11 @@ export interface OpenBlob extends AsyncDisposable {
   readonly localPath: string | undefined;
   /** Reads up to `length` bytes at `position` into the start of `buffer`; answers how many were read, 0 only at the end. */
   read(buffer: Uint8Array, length: number, position: number): Promise<number>;
+  /**
+   * The same on the calling thread where that takes no longer than copying the bytes, because they were read a moment ago. Undefined where it might
+   * have to wait for a disk, or fails: then `read` it. Who calls it again and again lets the event loop turn in between.
+   */
+  readNow(buffer: Uint8Array, length: number, position: number): number | undefined;
 }
 
 /** A file that is being made. Invisible until sealed; disposing of it unsealed removes it. */

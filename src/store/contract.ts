@@ -32,6 +32,7 @@ export async function keysOf(store: BlobStore, prefix = ''): Promise<string[]> {
 export function blobStoreContract(name: string, make: () => Promise<BreakableStore>): void {
   suite(`BlobStore contract: ${name}`, () => {
     sealing(make);
+    reading(make);
     givenDigests(make);
     keeping(make);
     changing(make);
@@ -60,23 +61,6 @@ function sealing(make: () => Promise<BreakableStore>): void {
     assert.equal(existsSync(staged.localPath), false);
   });
 
-  test('reads at any position, and 0 bytes only at the end', async () => {
-    await using made = await make();
-    const { store } = made;
-    await store.put(zip, Buffer.from('0123456789'));
-    await using blob = await mustOpen(store, zip);
-    await fc.assert(
-      fc.asyncProperty(fc.nat(14), fc.integer({ min: 1, max: 14 }), async (position, length) => {
-        const buffer = Buffer.alloc(16, '-');
-        const count = await blob.read(buffer, length, position);
-        const expected = '0123456789'.slice(position, position + length);
-        assert.equal(buffer.subarray(0, count).toString(), expected);
-        assert.equal(buffer[count], '-'.charCodeAt(0));
-      }),
-      { numRuns: 40 },
-    );
-  });
-
   test('what was appended in any pieces is what is stored, and reset begins again', async () => {
     await using made = await make();
     const { store } = made;
@@ -95,6 +79,45 @@ function sealing(make: () => Promise<BreakableStore>): void {
       }),
       { numRuns: 20 },
     );
+  });
+}
+
+function reading(make: () => Promise<BreakableStore>): void {
+  test('reads at any position, and 0 bytes only at the end', async () => {
+    await using made = await make();
+    const { store } = made;
+    await store.put(zip, Buffer.from('0123456789'));
+    await using blob = await mustOpen(store, zip);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(14), fc.integer({ min: 1, max: 14 }), async (position, length) => {
+        const buffer = Buffer.alloc(16, '-');
+        const count = await blob.read(buffer, length, position);
+        const expected = '0123456789'.slice(position, position + length);
+        assert.equal(buffer.subarray(0, count).toString(), expected);
+        assert.equal(buffer[count], '-'.charCodeAt(0));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('what can be read at once reads the same', async () => {
+    await using made = await make();
+    const { store } = made;
+    await store.put(zip, Buffer.from('0123456789'));
+    await using blob = await mustOpen(store, zip);
+    const whole = Buffer.alloc(16, '-');
+    assert.equal(await blob.read(whole, 16, 0), 10);
+    for (const [position, length] of [
+      [0, 10],
+      [3, 4],
+      [8, 10],
+      [10, 3],
+    ] as const) {
+      const buffer = Buffer.alloc(16, '-');
+      const count = blob.readNow(buffer, length, position) ?? assert.fail('it was read a moment ago');
+      assert.equal(buffer.subarray(0, count).toString(), '0123456789'.slice(position, position + length));
+      assert.equal(buffer[count], '-'.charCodeAt(0));
+    }
   });
 }
 

@@ -86,6 +86,37 @@ test('files lie where a file:// GOPROXY looks for them, for everybody to read an
   assert.deepEqual(await stagedNames(made.root), []);
 });
 
+test('a file is read at once only as far as it was read before, and never when it cannot be', async () => {
+  await using made = await bench();
+  await made.store.put(zip, Buffer.from('0123456789'));
+  const blob = await mustOpen(made.store, zip);
+  const buffer = Buffer.alloc(10);
+  assert.equal(blob.readNow(buffer, 4, 0), undefined);
+  assert.equal(await blob.read(buffer, 4, 0), 4);
+  assert.equal(blob.readNow(buffer, 5, 0), undefined);
+  await using another = await mustOpen(made.store, zip);
+  assert.equal(another.readNow(buffer, 4, 0), 4);
+  await chmod(join(made.root, zip), 0o644);
+  await using touched = await mustOpen(made.store, zip);
+  assert.equal(touched.readNow(buffer, 4, 0), undefined, 'a file that was touched is another');
+  await blob[Symbol.asyncDispose]();
+});
+
+test('an open file is closed only when its reads are done, and read no more from then on', async () => {
+  await using made = await bench();
+  await made.store.put(zip, Buffer.alloc(100_000, 'x'));
+  const blob = await mustOpen(made.store, zip);
+  const buffers = Array.from({ length: 20 }, () => Buffer.alloc(100_000));
+  const reads = buffers.map((buffer) => blob.read(buffer, 100_000, 0));
+  let done = 0;
+  for (const read of reads) void read.then(() => (done += 1));
+  await Promise.all([blob[Symbol.asyncDispose](), blob[Symbol.asyncDispose]()]);
+  assert.equal(done, 20);
+  assert.ok(buffers.every((buffer) => buffer.every((byte) => byte === 'x'.charCodeAt(0))));
+  assert.throws(() => blob.readNow(buffers[0] ?? Buffer.alloc(1), 1, 0), { name: 'InvariantError' });
+  assert.throws(() => void blob.read(buffers[0] ?? Buffer.alloc(1), 1, 0), { name: 'InvariantError' });
+});
+
 const touches: readonly { name: string; act: (path: string) => Promise<void> }[] = [
   { name: 'truncated', act: (path) => truncate(path, 2) },
   { name: 'appended to', act: (path) => appendFile(path, 'x') },

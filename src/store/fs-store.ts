@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -23,8 +22,10 @@ import {
   statOpen,
   storageError,
 } from './fs-operations.ts';
+import { FsOpenBlob } from './fs-open-blob.ts';
 import { storedMode } from './fs-place.ts';
 import { FsPlacer } from './fs-placer.ts';
+import { RecentReads } from './fs-recent-reads.ts';
 import { FsStagedBlob, type FsStagedOptions, type SyncedFile } from './fs-staged-blob.ts';
 import { walkKeys } from './fs-walk.ts';
 import { checkBlobKey, otherBytes, STAGING_FOLDER, tooLong } from './key-path.ts';
@@ -76,6 +77,7 @@ class FsStore implements BlobStore {
   readonly #folders: StoreFolders;
   readonly #aside: AsideFolder;
   readonly #health: FsHealth;
+  readonly #recent = new RecentReads(() => performance.now());
   /** `OWNER.RANDOM`: the owner is what sweep asks after, the rest tells several stores of one process apart. */
   readonly #stagingPrefix = `${ownIdentity()}.${randomBytes(4).toString('hex')}`;
   #serial = 0;
@@ -108,7 +110,7 @@ class FsStore implements BlobStore {
     }
     try {
       const stats = statOpen(handle);
-      if (stats.isFile()) return new FsOpenBlob(path, handle, stats);
+      if (stats.isFile()) return new FsOpenBlob({ localPath: path, handle, stats, recent: this.#recent });
       await handle.close();
       return stats.isDirectory() ? undefined : this.#notPlain(key);
     } catch (error) {
@@ -344,32 +346,6 @@ class FsStore implements BlobStore {
     const folder = parentOf(key);
     await this.#folders.sync(folder).catch((error: unknown) => ignoreAbsence(error));
     await this.#folders.prune(folder);
-  }
-}
-
-class FsOpenBlob implements OpenBlob {
-  readonly sizeBytes: number;
-  readonly fingerprint: string;
-  readonly localPath: string;
-  readonly #handle: FileHandle;
-
-  constructor(localPath: string, handle: FileHandle, stats: BigIntStats) {
-    this.sizeBytes = Number(stats.size);
-    this.fingerprint = fingerprintOf(stats);
-    this.localPath = localPath;
-    this.#handle = handle;
-  }
-
-  async read(buffer: Uint8Array, length: number, position: number): Promise<number> {
-    try {
-      return (await this.#handle.read(buffer, 0, Math.min(length, buffer.length), position)).bytesRead;
-    } catch (error) {
-      throw storageError(`read ${this.localPath}`, error);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close().catch(() => {});
   }
 }
 

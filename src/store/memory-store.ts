@@ -193,6 +193,10 @@ class MemoryOpenBlob implements OpenBlob {
   }
 
   async read(buffer: Uint8Array, length: number, position: number): Promise<number> {
+    return this.readNow(buffer, length, position);
+  }
+
+  readNow(buffer: Uint8Array, length: number, position: number): number {
     const part = this.#bytes.subarray(position, position + Math.min(length, buffer.length));
     buffer.set(part);
     return part.length;

@@ -1,9 +1,14 @@
-import type { CommandSpec, Invocation } from '../command.ts';
-import { faultOf, readInvocationConfig, withConfig } from '../command.ts';
+import { invariant } from '../../base/invariant.ts';
+import { faultOf, type CommandSpec, type Invocation, withConfig } from '../command.ts';
+import { readCommandLine } from '../command-line.ts';
 import { effectiveTree, formatEffective } from '../config/effective.ts';
-import { formatFault } from '../config/faults.ts';
+import { type ConfigFault, formatFault } from '../config/faults.ts';
+import type { HubConfig } from '../config/hub-config.ts';
 import type { ConfigOutcome } from '../config/load.ts';
 import { exitCodes } from '../exit-code.ts';
+import { languageAsked } from '../language-flag.ts';
+import { messagesOf } from '../messages/language.ts';
+import { readConfig } from '../read-config.ts';
 
 export const serveCommand: CommandSpec = {
   name: 'serve',
@@ -41,24 +46,35 @@ function check(invocation: Invocation): Promise<number> {
 }
 
 function serve(invocation: Invocation): Promise<number> {
-  const { messages, isTerminal, backends, signal } = invocation;
-  return withConfig(invocation, (config, { outcome, file }) => {
-    const options = {
-      configFile: file,
-      notes: notesOf(outcome, invocation),
-      reload: () => reload(invocation),
-      describe: (read: ConfigOutcome) => (read.ok ? [] : read.faults.map((fault) => formatFault(fault, messages))),
-      isTerminal,
-    };
-    return backends.serve(config, options, signal);
-  });
+  const { isTerminal, backends, signal } = invocation;
+  return withConfig(invocation, (config, { outcome, file }) =>
+    backends.serve(config, { configFile: file, notes: notesOf(outcome, invocation), isTerminal }, signal),
+  );
 }
 
-async function reload(invocation: Invocation): Promise<ConfigOutcome> {
+export type Reread =
+  | { readonly ok: true; readonly config: HubConfig }
+  /** Lines in the operator's language. */
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/** Reads what `goyi serve` with these arguments would read now: for a running hub whose file was changed. A fault in the file is an answer. */
+export async function rereadConfig(request: {
+  readonly argv: readonly string[];
+  readonly env: Invocation['env'];
+  readonly folder: string;
+  readonly cores: number;
+}): Promise<Reread> {
+  const { argv, env, folder, cores } = request;
+  const messages = messagesOf[languageAsked(argv, env)];
+  const asked = readCommandLine(argv, [serveCommand], messages);
+  invariant(asked.kind === 'run', 'a hub that runs was started by its command');
+  const { configFlag, configFlags: flags } = asked.given;
+  const told = (faults: readonly ConfigFault[]): Reread => ({ ok: false, faults: faults.map((fault) => formatFault(fault, messages)) });
   try {
-    return (await readInvocationConfig(invocation)).outcome;
+    const { outcome } = await readConfig({ env, folder, cores, messages, configFlag, flags });
+    return outcome.ok ? { ok: true, config: outcome.config } : told(outcome.faults);
   } catch (error) {
-    return { ok: false, faults: [faultOf(error)] };
+    return told([faultOf(error)]);
   }
 }
 

@@ -3,12 +3,12 @@ import {
   parseWarmEvent,
   WARM_EVENTS_TYPE,
   WARM_LINE_LENGTH_MAX,
-  WARM_PATH,
   WARM_TYPES,
   type WarmEvent,
   type WarmFailed,
   type WarmSummary,
 } from '../../api/warm.ts';
+import { WARM_PATH } from '../../api/paths.ts';
 import { HubError } from '../../base/errors.ts';
 import type { HubReply } from '../../net/hub-call.ts';
 import { type BuildFile, readBuildFiles } from '../build-files.ts';
