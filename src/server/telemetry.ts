@@ -281,9 +281,15 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
     labelNames: ['reason'],
     registers,
   });
+  const drifts = new Counter({
+    name: 'goyi_drift_total',
+    help: 'Times that an origin offered other bytes for a version than those on record',
+    labelNames: ['kind'],
+    registers,
+  });
   const treeSize = new Gauge({
     name: 'goyi_log_tree_size',
-    help: 'Size of the newest verified tree of a checksum database',
+    help: 'Size of the newest tree of a checksum database, verified or our own',
     labelNames: ['database'],
     aggregator: 'max',
     registers,
@@ -307,6 +313,10 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
     verificationFailed({ reason, subject, detail }) {
       unverified.labels(reason).inc();
       log.error('verification failed', { reason, subject, detail });
+    },
+    drifted({ kind, ...fields }) {
+      drifts.labels(kind).inc();
+      log.warn('an origin offers other bytes than those on record', { kind, ...fields });
     },
     lookedAhead({ outcome, sizeBytes }) {
       aheadFiles.labels(outcome).inc();
