@@ -58,10 +58,16 @@ type DriftRow = Omit<DriftEntry, 'firstSeen' | 'lastSeen'> & {
 /** A page of at most `limit` rows, as JSON. */
 export function formatDriftPage(rows: readonly DriftRow[], limit: number): string {
   const page: DriftPage = {
-    drifts: rows.map(({ id: _, firstSeenMs, lastSeenMs, ...entry }) => ({
-      ...entry,
-      firstSeen: new Date(firstSeenMs).toISOString(),
-      lastSeen: new Date(lastSeenMs).toISOString(),
+    drifts: rows.map((row) => ({
+      module: row.module,
+      version: row.version,
+      kind: row.kind,
+      recordedHash: row.recordedHash,
+      offeredHash: row.offeredHash,
+      origin: row.origin,
+      firstSeen: new Date(row.firstSeenMs).toISOString(),
+      lastSeen: new Date(row.lastSeenMs).toISOString(),
+      count: row.count,
     })),
     next: rows.length < limit ? null : (rows.at(-1)?.id ?? null),
   };

@@ -78,6 +78,8 @@ async function wireForCommand(config: HubConfig, { version, env }: { version: st
     events: silentEvents,
     log: silentLog,
     version,
+    // Records are appended by a running hub, at the latest when they are looked up.
+    signers: [],
   });
   await hub.probe();
   return hub;

@@ -72,10 +72,10 @@ export class OwnAppender {
         batch.map(({ entry }) => entry),
         this.#sizeMin(),
       );
-      for (const [i, { resolve }] of batch.entries()) resolve(records[i]!);
+      for (const [i, waiting] of batch.entries()) waiting.resolve(records[i]!);
       this.#onAppended();
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      for (const waiting of batch) waiting.reject(error);
     }
   }
 }

@@ -20,11 +20,9 @@ import { parseTilePath } from '../protocol/proxy-request.ts';
 import { EMPTY_TREE, growTree } from '../protocol/tree-growth.ts';
 import type { OwnDatabase } from './own-database.ts';
 
-const effects: ReadonlySet<string> = new Set([
-  ...['appendOwn', 'dropOwnTiles', 'recordSetting', 'acquireLease', 'releaseLease'],
-  ...['put', 'replace', 'remove', 'setAside'],
-  'remember',
-]);
+const effects: ReadonlySet<string> = new Set(
+  'appendOwn dropOwnTiles recordSetting acquireLease releaseLease put replace remove setAside remember'.split(' '),
+);
 
 /** A process that dies at a step of its choice: from then on nothing that it does has any effect. */
 class Mortal {
@@ -151,7 +149,7 @@ class World {
     const tree = growTree(EMPTY_TREE, leaves);
     const prefix = `modules/sumdb/${ownDatabaseName}/`;
     for await (const key of store.keys(prefix)) {
-      const bytes = (await store.readSmall(key as BlobKey, 100_000))?.bytes;
+      const bytes = (await store.readSmall(key, 100_000))?.bytes;
       // A partial tile that is full by now.
       if (bytes === undefined) continue;
       const name = key.slice(prefix.length);
@@ -232,7 +230,9 @@ test('a process dies at each of its steps in turn, on the way over a full tile',
     const world = new World(bench);
     const first = await world.start(0);
     const entries = Array.from({ length: 250 }, (_, i) => `m${i}.example/m`).map((module) => ({
-      ...{ module, version: 'v1.0.0', provedBy: undefined },
+      module,
+      version: 'v1.0.0',
+      provedBy: undefined,
       ...hashesOf(`${module}@v1.0.0`),
     }));
     await bench.metadata.appendOwn(ownDatabaseName, entries, 0);

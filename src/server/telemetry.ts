@@ -164,7 +164,12 @@ function registerStore(registry: Registry, log: Log, totals: () => Promise<Store
 }
 
 function createEvents(registry: Registry, log: Log): Events {
-  return { ...createUpstreamEvents(registry, log), ...createFlowEvents(registry, log), ...createContentEvents(registry, log) };
+  return {
+    ...createUpstreamEvents(registry, log),
+    ...createFlowEvents(registry, log),
+    ...createProofEvents(registry, log),
+    ...createContentEvents(registry, log),
+  };
 }
 
 type UpstreamEvents = Pick<Events, 'upstreamAnswered' | 'upstreamBytes' | 'breakerMoved'>;
@@ -256,25 +261,10 @@ function createFlowEvents(registry: Registry, log: Log): FlowEvents {
   };
 }
 
-function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents | keyof FlowEvents> {
+type ProofEvents = Pick<Events, 'verificationFailed' | 'drifted' | 'headAdvanced'>;
+
+function createProofEvents(registry: Registry, log: Log): ProofEvents {
   const registers = [registry];
-  const aheadFiles = new Counter({
-    name: 'goyi_ahead_files_total',
-    help: 'Files fetched before anybody asked for them, and those of them that were asked for later',
-    labelNames: ['outcome'],
-    registers,
-  });
-  const aheadBytes = new Counter({ name: 'goyi_ahead_bytes_total', help: 'The same in bytes', labelNames: ['outcome'], registers });
-  const fills = new Counter({ name: 'goyi_fills_total', help: 'Fills by kind and outcome', labelNames: ['kind', 'outcome'], registers });
-  const fillSeconds = new Histogram({
-    name: 'goyi_fill_seconds',
-    help: 'Time to fetch, prove and store one file',
-    labelNames: ['kind'],
-    buckets: SECONDS_BUCKETS,
-    registers,
-  });
-  const fillBytes = new Counter({ name: 'goyi_fill_bytes_total', help: 'Bytes stored by fills', labelNames: ['kind'], registers });
-  const cached = new Counter({ name: 'goyi_cache_total', help: 'Look-ups in what is stored', labelNames: ['kind', 'outcome'], registers });
   const unverified = new Counter({
     name: 'goyi_verification_failures_total',
     help: 'Bytes, records or logs that did not verify',
@@ -294,6 +284,41 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
     aggregator: 'max',
     registers,
   });
+  return {
+    verificationFailed({ reason, subject, detail }) {
+      unverified.labels(reason).inc();
+      log.error('verification failed', { reason, subject, detail });
+    },
+    drifted({ kind, ...fields }) {
+      drifts.labels(kind).inc();
+      log.warn('an origin offers other bytes than those on record', { kind, ...fields });
+    },
+    headAdvanced({ database, treeSize: size }) {
+      treeSize.labels(database).set(size);
+      log.debug('checksum database advanced', { database, treeSize: size });
+    },
+  };
+}
+
+function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents | keyof FlowEvents | keyof ProofEvents> {
+  const registers = [registry];
+  const aheadFiles = new Counter({
+    name: 'goyi_ahead_files_total',
+    help: 'Files fetched before anybody asked for them, and those of them that were asked for later',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const aheadBytes = new Counter({ name: 'goyi_ahead_bytes_total', help: 'The same in bytes', labelNames: ['outcome'], registers });
+  const fills = new Counter({ name: 'goyi_fills_total', help: 'Fills by kind and outcome', labelNames: ['kind', 'outcome'], registers });
+  const fillSeconds = new Histogram({
+    name: 'goyi_fill_seconds',
+    help: 'Time to fetch, prove and store one file',
+    labelNames: ['kind'],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  });
+  const fillBytes = new Counter({ name: 'goyi_fill_bytes_total', help: 'Bytes stored by fills', labelNames: ['kind'], registers });
+  const cached = new Counter({ name: 'goyi_cache_total', help: 'Look-ups in what is stored', labelNames: ['kind', 'outcome'], registers });
   const setAside = new Counter({ name: 'goyi_files_set_aside_total', help: 'Stored files that differed from what was sealed', registers });
   const degraded = new Counter({ name: 'goyi_storage_degraded_total', help: 'Times that storage failed or was full', registers });
   return {
@@ -310,21 +335,9 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
     cached({ kind, outcome }) {
       cached.inc({ kind, outcome });
     },
-    verificationFailed({ reason, subject, detail }) {
-      unverified.labels(reason).inc();
-      log.error('verification failed', { reason, subject, detail });
-    },
-    drifted({ kind, ...fields }) {
-      drifts.labels(kind).inc();
-      log.warn('an origin offers other bytes than those on record', { kind, ...fields });
-    },
     lookedAhead({ outcome, sizeBytes }) {
       aheadFiles.labels(outcome).inc();
       aheadBytes.labels(outcome).inc(sizeBytes);
-    },
-    headAdvanced({ database, treeSize: size }) {
-      treeSize.labels(database).set(size);
-      log.debug('checksum database advanced', { database, treeSize: size });
     },
     fileSetAside({ key, reason }) {
       setAside.inc();

@@ -8,8 +8,10 @@ import type { Metadata } from '../../src/meta/metadata.ts';
 import { type MetadataFaults, openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
 import type { SignedHead, SignedHeads } from '../../src/meta/signed-heads.ts';
 import type { ProvedRecord } from '../../src/origin/checksum-database.ts';
-import { type RecordHashes, openTreeNote, parseLookupAnswer } from '../../src/protocol/checksum-record.ts';
+import { type RecordHashes, formatChecksumRecord, openTreeNote, parseLookupAnswer } from '../../src/protocol/checksum-record.ts';
+import type { ModulePath } from '../../src/protocol/module-path.ts';
 import { type SignerKey, generateSignerKey } from '../../src/protocol/note.ts';
+import type { Version } from '../../src/protocol/version.ts';
 import { type MemoryStore, type StoreFaults, createMemoryStore } from '../../src/store/memory-store.ts';
 import { FakeClock, ownDatabaseName } from './station-bench.ts';
 
@@ -152,4 +154,24 @@ export function openAnswer(body: string): Shown {
   if (!tree.ok) throw new Error(tree.reason);
   if (tree.value.size <= recordId) throw new Error(`a tree of ${tree.value.size} records was shown with record ${recordId}`);
   return { recordId, text, size: tree.value.size, root: tree.value.root.toString('base64'), note };
+}
+
+export const version: Version = 'v1.0.0' as Version;
+
+/** The record of a module as {@link ProvingDatabase} has it. */
+export function textOf(module: string): string {
+  return formatChecksumRecord({ module, version, ...hashesOf(`${module}@${version}`) });
+}
+
+/** Appends the records of `mFROM.example/m` to `m(TO - 1).example/m`, as fills do. */
+export async function addMany(database: OwnDatabase, from: number, to: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: to - from }, (_, i) => {
+      const module = `m${from + i}.example/m` as ModulePath;
+      return database.recordProved(module, version, {
+        database: 'sum.public.example',
+        ...hashesOf(`${module}@${version}`),
+      });
+    }),
+  );
 }
