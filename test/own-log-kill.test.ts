@@ -1,6 +1,7 @@
 // Kill -9 while a log of our own grows, at chosen and at random moments: it goes on without a fork, by the word of an auditor who saw every note.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -64,23 +65,24 @@ interface Run {
 
 /** Runs a victim; answers how many steps it took, undefined when it was killed. */
 async function run({ dataDir, diesAt, from, count }: Run, witness: Witness): Promise<number | undefined> {
+  // A file takes every line at once, however busy the reader is; a pipe may be full.
+  const said = `${dataDir}-said-${from}`;
+  await using file = await open(said, 'w');
   const child = spawn(process.execPath, [victim, dataDir, String(diesAt), String(from), String(count)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', file.fd, 'pipe'],
   });
-  let output = '';
   let complaints = '';
-  child.stdout.on('data', (chunk: Buffer) => void (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => void (complaints += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => void (complaints += chunk.toString()));
   const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
     child.once('close', (exitCode, killedBy) => resolve([exitCode, killedBy])),
   );
   assert.ok(signal === 'SIGKILL' || code === 0, complaints);
   let steps: number | undefined;
-  for (const line of output.split('\n').slice(0, -1)) {
-    const said = JSON.parse(line) as { body?: string; note?: string; steps?: number };
-    if (said.body !== undefined) witness.sawAnswer(Buffer.from(said.body));
-    if (said.note !== undefined) witness.notes.push(said.note);
-    steps = said.steps ?? steps;
+  for (const line of (await readFile(said, 'utf8')).split('\n').slice(0, -1)) {
+    const { body, note, steps: taken } = JSON.parse(line) as { body?: string; note?: string; steps?: number };
+    if (body !== undefined) witness.sawAnswer(Buffer.from(body));
+    if (note !== undefined) witness.notes.push(note);
+    steps = taken ?? steps;
   }
   return steps;
 }

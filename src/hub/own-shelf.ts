@@ -32,9 +32,9 @@ const publishEveryMs = 60_000;
 const retryMs = 10_000;
 /** Of 8 KiB and some 50 KiB each. */
 const tilesAtOnce = 8;
-const lookupsAtOnce = 8;
+const lookupsAtOnce = 32;
 /** How often the position is written down, in records. */
-const recordEvery = 32 * lookupsAtOnce;
+const recordEvery = 8 * lookupsAtOnce;
 /** Rest after a group of files, in times of what it took. */
 const restFactor = 3;
 
