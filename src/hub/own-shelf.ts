@@ -212,7 +212,11 @@ export class OwnShelf implements AsyncDisposable {
           return store.replace(lookupKey(name, record.module as ModulePath, record.version as Version), Buffer.from(body));
         }),
       );
-      if ((next - from) % recordEvery === 0) await metadata.recordSetting(this.#position, String(next));
+      if ((next - from) % recordEvery === 0) {
+        await metadata.recordSetting(this.#position, String(next));
+        // A long row of files must not keep the tiles of a growing log in metadata.
+        await this.#moveTiles();
+      }
       // Nobody waits for these files: most of the disk's time is left to those who wait for something.
       await pause(restFactor * (clock.monotonicMs() - startedMs), AbortSignal.any([this.#stop.signal, this.#hurry.signal]));
     }
