@@ -35,6 +35,7 @@ export class OwnHeads {
   #shown: ShownHead | undefined;
   #advancing: Promise<void> | undefined;
   #refusal: HubError | undefined;
+  #detail: string | undefined;
 
   constructor(options: OwnHeadsOptions) {
     this.#options = options;
@@ -47,7 +48,7 @@ export class OwnHeads {
 
   /** Why nothing is shown any more. */
   get frozen(): string | undefined {
-    return this.#refusal?.message;
+    return this.#detail;
   }
 
   /** @throws {HubError} log-forked when it is frozen */
@@ -100,6 +101,7 @@ export class OwnHeads {
 
   /** From now on nothing of this log is shown or appended: an operator has to look. */
   freeze(detail: string): HubError {
+    this.#detail ??= detail;
     this.#refusal ??= new HubError('log-forked', `the checksum database ${this.#options.name} of this hub is frozen: ${detail}`);
     return this.#refusal;
   }
