@@ -11,13 +11,14 @@ import { contendersOf } from './contenders.ts';
 import { runHot } from './hot.ts';
 import { runLarge } from './large.ts';
 import { Lab } from './lab.ts';
+import { runOwnLog } from './own-log.ts';
 import { openRecording } from './recording.ts';
 import { Report } from './report.ts';
 import type { LinkConditions } from './weak-link.ts';
 
 const usage = `npm run bench -- [OPTIONS]
   --quick                 less of everything: under two minutes
-  --suites LIST           of hot, cold, client, large (default: the first three)
+  --suites LIST           of hot, cold, client, large, log (default: the first three); log is about goyi alone
   --goproxy PATH          compare with this goproxy/goproxy binary
   --athens PATH           compare with this Athens binary
   --nginx PATH            compare with static files from this nginx (default: nginx, if there is one)
@@ -69,13 +70,17 @@ async function main(): Promise<number> {
   };
   const contenders = contendersOf(paths).filter(({ name }) => only?.includes(name.split(',', 1)[0] ?? '') ?? true);
   await mkdir(dirname(flags.recording), { recursive: true });
-  const recording = await openRecording(flags.recording, (line) => report.progress(line));
+  const open = (): ReturnType<typeof openRecording> => openRecording(flags.recording, (line) => report.progress(line));
   const links = flags.links.split(',').map(parseLink);
   const { quick } = flags;
   try {
     for (const suite of flags.suites.split(',')) {
       const rounds = Number(flags.rounds ?? (quick ? (suite === 'hot' ? 2 : 1) : 3));
-      await using lab = await Lab.open({ recording, contenders, report, rounds, quick });
+      if (suite === 'log') {
+        await runOwnLog({ report, rounds, quick });
+        continue;
+      }
+      await using lab = await Lab.open({ recording: await open(), contenders, report, rounds, quick });
       if (suite === 'hot') await runHot(lab);
       else if (suite === 'cold') await runCold(lab);
       else if (suite === 'client') await runClient(lab, links);

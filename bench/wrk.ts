@@ -11,9 +11,27 @@ export interface Load {
   readonly failures: number;
 }
 
+export interface LoadOptions {
+  readonly connections: number;
+  readonly seconds: number;
+  /** A Lua script that chooses what to ask for, with its arguments. */
+  readonly script?: { readonly file: string; readonly args: readonly string[] };
+}
+
 /** Loads one address with wrk for so many seconds. @throws {Error} when wrk is missing, with the line that installs it */
-export function runWrk(url: string, { connections, seconds }: { readonly connections: number; readonly seconds: number }): Promise<Load> {
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '20s', '--latency', url];
+export function runWrk(url: string, { connections, seconds, script }: LoadOptions): Promise<Load> {
+  const chosen = script === undefined ? [] : ['-s', script.file];
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--timeout',
+    '20s',
+    '--latency',
+    ...chosen,
+    url,
+    ...(script ? ['--', ...script.args] : []),
+  ];
   return new Promise((resolve, reject) => {
     execFile('wrk', args, { timeout: (seconds + 40) * 1000 }, (error, stdout, stderr) => {
       if (error?.code === 'ENOENT') reject(new Error('wrk is needed: apt-get install -y wrk (Debian), brew install wrk (macOS)'));

@@ -65,7 +65,7 @@ const sources: readonly Source[] = walk(src)
   .map((path) => {
     const name = relative(root, path).split(sep).join('/');
     const [, room = ''] = name.split('/');
-    return { name, text: readFileSync(path, 'utf8'), room, isTest: /(?:\.test|\/contract)\.ts$/.test(name) };
+    return { name, text: readFileSync(path, 'utf8'), room, isTest: /(?:\.test|[/-]contract)\.ts$/.test(name) };
   });
 const code = sources.filter((source) => !source.isTest);
 

@@ -35,6 +35,8 @@ export interface Events {
   cached(e: { kind: ArtefactKind | 'list' | 'latest' | 'query' | 'lookup' | 'tile'; outcome: CacheOutcome }): void;
   /** Bytes, a record or a log that do not verify. Always an error line: somebody lies or something is broken. */
   verificationFailed(e: { reason: ErrorCode; subject: string; detail: string }): void;
+  /** An origin offered other bytes for a version than those on record: they were refused. Always a warning line. */
+  drifted(e: { module: string; version: string; kind: 'mod' | 'zip'; recordedHash: string; offeredHash: string; origin: string }): void;
   /** A file was fetched before anybody asked for it, or one of those was asked for: what was fetched and never used is waste. */
   lookedAhead(e: { outcome: 'fetched' | 'used'; sizeBytes: number }): void;
   headAdvanced(e: { database: string; treeSize: number }): void;
@@ -54,6 +56,7 @@ export const silentEvents: Events = {
   filled: ignore,
   cached: ignore,
   verificationFailed: ignore,
+  drifted: ignore,
   lookedAhead: ignore,
   headAdvanced: ignore,
   fileSetAside: ignore,

@@ -58,13 +58,14 @@ export function createAdmin({ version, env }: { version: string; env: NodeJS.Pro
         const [head, fork] = await Promise.all([metadata.head(name), metadata.fork(name)]);
         return { name, treeSize: head?.treeSize, frozen: fork !== undefined };
       });
+      const own = ownNames(config).map(async (name) => ({ name, treeSize: (await metadata.ownHead(name))?.size ?? 0, frozen: false }));
       const { freeBytes } = await store.health();
       return {
         dataDir: config.dataDir,
         ...(await metadata.totals()),
         freeBytes,
         inUse: await isDataDirHeld(config.dataDir),
-        databases: await Promise.all(databases),
+        databases: await Promise.all([...databases, ...own]),
       };
     },
   };
@@ -78,6 +79,8 @@ async function wireForCommand(config: HubConfig, { version, env }: { version: st
     events: silentEvents,
     log: silentLog,
     version,
+    // Records are appended by a running hub, at the latest when they are looked up.
+    signers: [],
   });
   await hub.probe();
   return hub;
@@ -99,6 +102,11 @@ function databaseNames(config: HubConfig): readonly string[] {
     const entry = parseChecksumDatabaseEntry(text);
     return entry.ok ? [entry.value.name] : [];
   });
+}
+
+/** Of the databases that the hub signs, the current one first. */
+function ownNames({ ownDatabase }: HubConfig): readonly string[] {
+  return ownDatabase === undefined ? [] : [ownDatabase, ...ownDatabase.former].map(({ name }) => name);
 }
 
 async function forksOf(config: HubConfig, metadata: Metadata): Promise<readonly ForkEvidence[]> {

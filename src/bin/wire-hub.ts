@@ -7,11 +7,14 @@ import { invariant } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { Parsed } from '../base/parsed.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
+import { keysFolderOf } from '../cli/config/own-database.ts';
 import { BackgroundScrub } from '../hub/background-scrub.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
+import { type OwnDatabase, openOwnDatabase } from '../hub/own-database.ts';
 import type { Metadata } from '../meta/metadata.ts';
+import { openSignedHeads } from '../meta/signed-heads.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { createOutboundClient } from '../net/http-client.ts';
 import type { OutboundClient } from '../net/outbound-client.ts';
@@ -28,6 +31,7 @@ import { createNamePolicy } from '../policy/name-policy.ts';
 import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
+import type { OwnSigner } from './own-keys.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
 /** Where a database with no address of its own is asked after every upstream. */
@@ -51,6 +55,8 @@ export interface WiringParts {
   readonly events: Events;
   readonly log: Log;
   readonly version: string;
+  /** Of the databases that this process signs, the current one first; a command that only works on the data signs none. */
+  readonly signers: readonly OwnSigner[];
 }
 
 /** @throws {HubError} config-invalid, storage-fault, storage-full */
@@ -67,6 +73,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const prover = stack.use(createZipProver({ threadsMax: config.limits.proofThreads }));
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
+  const ownDatabases = await openOwnDatabases(stack, { config, store, metadata, proving: databases[0], parts });
   const station = stack.use(
     createStation({
       store,
@@ -74,6 +81,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       origin: upstreams,
       prover,
       databases,
+      ownDatabases,
       policy: checked(createNamePolicy(config.nameRules)),
       verify: config.verify,
       events,
@@ -93,12 +101,13 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     store,
     metadata,
     prover,
-    databases: databases.map(({ name }) => name),
+    databases: [...databases, ...ownDatabases].map(({ name }) => name),
     proving,
     probe: () => upstreams.probe(AbortSignal.timeout(config.limits.upstreamMs)),
     watchQueues: (watch) => {
       watch('fill', () => station.filler.running);
       watch('prefetch', () => station.ahead.waiting);
+      if (ownDatabases.length > 0) watch('own-log', () => ownDatabases.reduce((sum, { waiting }) => sum + waiting, 0));
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -180,6 +189,31 @@ function openDatabase(
     freshnessMs: config.freshness.listMs,
     limits: { absentMs: config.freshness.negativeMs },
   });
+}
+
+interface OwnParts {
+  readonly config: HubConfig;
+  readonly store: BlobStore;
+  readonly metadata: Metadata;
+  /** In which public modules are proved. */
+  readonly proving: ChecksumDatabase | undefined;
+  readonly parts: WiringParts;
+}
+
+/** Their owner is the stack. @throws {HubError} log-forked when what was signed is not what the metadata has */
+async function openOwnDatabases(stack: AsyncDisposableStack, own: OwnParts): Promise<readonly OwnDatabase[]> {
+  const { config, store, metadata, proving, parts } = own;
+  if (parts.signers.length === 0) return [];
+  invariant(proving !== undefined, 'there is a public checksum database');
+  const signedHeads = stack.use(await openSignedHeads(keysFolderOf(config.dataDir)));
+  const opened: OwnDatabase[] = [];
+  for (const { name, sign, signer } of parts.signers) {
+    const { events, log } = parts;
+    const clock = systemClock;
+    const database = { name, signer, sign, store, metadata, signedHeads, proving, privateModules: undefined, events, log, clock };
+    opened.push(stack.use(await openOwnDatabase(database)));
+  }
+  return opened;
 }
 
 /** What the configuration's own checks let through must parse here too. */

@@ -3,7 +3,7 @@ import { HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
 import { unreachable } from '../base/invariant.ts';
-import type { IndexEntry, Metadata } from '../meta/metadata.ts';
+import type { DriftRow, IndexEntry, Metadata } from '../meta/metadata.ts';
 import type { ChecksumDatabase } from '../origin/checksum-database.ts';
 import type { ChecksumRelay } from '../origin/checksum-relay.ts';
 import type { ModuleOrigin } from '../origin/module-origin.ts';
@@ -16,7 +16,7 @@ import type { Version } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { type Changing, ChangingAnswers } from './changing-answers.ts';
-import { Filler } from './fill.ts';
+import { Filler, type OwnRecords } from './fill.ts';
 import { KnownAbsence } from './known-absence.ts';
 import { ListFiles } from './list-files.ts';
 import { LookAhead } from './look-ahead.ts';
@@ -35,6 +35,8 @@ export interface StationParts {
   readonly prover: ZipProver;
   /** The first proves public modules; all are relayed below `/sumdb/`. */
   readonly databases: readonly (ChecksumDatabase & ChecksumRelay)[];
+  /** Those that this hub signs. */
+  readonly ownDatabases: readonly (OwnRecords & ChecksumRelay)[];
   readonly policy: NamePolicy;
   readonly verify: 'require' | 'off';
   readonly events: Events;
@@ -74,7 +76,7 @@ class StationImpl implements HubStation {
   constructor(parts: StationParts) {
     this.#parts = parts;
     const { store, metadata, origin, prover, events, clock, log, limits, freshness } = parts;
-    this.#relays = new Map(parts.databases.map((database) => [database.name, database]));
+    this.#relays = new Map([...parts.databases, ...parts.ownDatabases].map((database) => [database.name, database]));
     this.#usage = new Usage({ metadata, clock, log });
     this.lists = new ListFiles({ store, metadata, log });
     const stored = new StoredFiles({
@@ -93,6 +95,7 @@ class StationImpl implements HubStation {
       origin,
       prover,
       database,
+      ownDatabases: parts.ownDatabases,
       events,
       log,
       clock,
@@ -144,17 +147,21 @@ class StationImpl implements HubStation {
     return this.#parts.metadata.indexSince(sinceUs, limit);
   }
 
+  drifts(limit: number, before?: number): Promise<readonly DriftRow[]> {
+    return this.#parts.metadata.drifts(limit, before);
+  }
+
   warm(request: WarmRequest, watch: WarmWatch, signal: AbortSignal): Promise<WarmCounts> {
     return warm(this.#warmParts, request, watch, signal);
   }
 
   async readiness(): Promise<Readiness> {
-    const { store, origin, databases, verify } = this.#parts;
+    const { store, origin, verify } = this.#parts;
     const [storeHealth, metadata, databaseStates] = await Promise.all([
       store.health(),
       this.#metadataHealth(),
       Promise.all(
-        databases.map(async (database) => ({
+        [...this.#relays.values()].map(async (database) => ({
           name: database.name,
           ...(await database.state().catch(() => ({ treeSize: undefined, frozen: undefined }))),
         })),

@@ -5,18 +5,21 @@ import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Priority, Urgency } from '../base/gate.ts';
 import { invariant } from '../base/invariant.ts';
-import type { Log } from '../base/log.ts';
+import { type Log, withoutCredentials } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { FileRow, FillFailure, Metadata, Proof } from '../meta/metadata.ts';
 import type { ChecksumDatabase, ProvedRecord } from '../origin/checksum-database.ts';
 import type { ModuleOrigin, OriginBody } from '../origin/module-origin.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
-import { escapePath } from '../protocol/module-path.ts';
-import { escapeVersion } from '../protocol/version.ts';
+import type { RecordHashes } from '../protocol/checksum-record.ts';
+import { moduleFileKey } from '../protocol/layout.ts';
+import { escapePath, type ModulePath } from '../protocol/module-path.ts';
+import { escapeVersion, type Version } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore, StagedBlob } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
+import { noteDrift } from './drift.ts';
 import { keptBytesMax } from './kept-store.ts';
 import { LeaseReturns } from './lease-returns.ts';
 import { type Artefact, chunksOf, type StoredFiles, smallFileBytesMax } from './stored-files.ts';
@@ -45,11 +48,22 @@ export interface FillParts {
   readonly prover: ZipProver;
   /** The database that proves; undefined with `verify: off`. */
   readonly database: ChecksumDatabase | undefined;
+  /** Logs of our own. What one has of a version no origin can change, and each gets a record of what was proved. */
+  readonly ownDatabases: readonly OwnRecords[];
   readonly events: Events;
   readonly log: Log;
   readonly clock: Clock;
   /** Told after a `zip` has been stored, so that `@v/list` on disk can follow. */
   readonly onZipStored: (artefact: Artefact) => void;
+}
+
+/** What a fill has to do with a log of our own. */
+export interface OwnRecords {
+  readonly name: string;
+  /** What the log has of the version. */
+  recorded(module: ModulePath, version: Version): Promise<RecordHashes | undefined>;
+  /** Appends what a public database proved, durably, where the log takes such records. */
+  recordProved(module: ModulePath, version: Version, proved: ProvedRecord): Promise<void>;
 }
 
 /** Bytes that were checked and, where a database covers them, proved. */
@@ -58,6 +72,8 @@ interface Checked {
   readonly sha256: string;
   readonly h1: string | undefined;
   readonly proof: Proof;
+  /** In which it was proved. */
+  readonly record: ProvedRecord | undefined;
 }
 
 interface Progress {
@@ -201,7 +217,7 @@ export class Filler implements AsyncDisposable {
       const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
       const answer = await this.#parts.origin.fetch(
         { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], ...urgency },
-        (body, _origin, bodySignal) => this.#check(artefact, body, lookup, bodySignal),
+        (body, offeredBy, bodySignal) => this.#check(artefact, body, { lookup, offeredBy }, bodySignal),
         signal,
       );
       if (answer.kind === 'absent') throw new HubError('not-found', answer.reason);
@@ -249,7 +265,7 @@ export class Filler implements AsyncDisposable {
     const row = await metadata.file(artefact.key);
     try {
       const body = { sizeBytes: blob.sizeBytes, [Symbol.asyncIterator]: () => chunksOf(blob) };
-      return { checked: await this.#check(artefact, body, lookup, signal), origin: row?.origin ?? 'store' };
+      return { checked: await this.#check(artefact, body, { lookup, offeredBy: undefined }, signal), origin: row?.origin ?? 'store' };
     } catch (error) {
       const code = codeOf(error);
       if (code !== 'checksum-mismatch' && code !== 'zip-invalid' && code !== 'upstream-invalid') throw error;
@@ -258,13 +274,14 @@ export class Filler implements AsyncDisposable {
     }
   }
 
-  async #check(artefact: Artefact, body: OriginBody, lookup: Lookup | undefined, signal: AbortSignal): Promise<Checked> {
+  async #check(artefact: Artefact, body: OriginBody, against: Against, signal: AbortSignal): Promise<Checked> {
     const progress: Progress = { receivedBytes: 0, totalBytes: body.sizeBytes };
     this.#progress.set(artefact.key, progress);
-    const received = await receive(body, { store: this.#parts.store, progress, kind: artefact.kind, lookup });
+    const received = await receive(body, { store: this.#parts.store, progress, kind: artefact.kind, lookup: against.lookup });
     try {
       const { sha256, h1 } = await this.#hash(artefact, received, signal);
-      return { received, sha256, h1, proof: await this.#prove(artefact, h1, lookup) };
+      const record = h1 === undefined ? undefined : await this.#prove(artefact, h1, against);
+      return { received, sha256, h1, proof: this.#proofOf(record), record };
     } catch (error) {
       await received.staged?.[Symbol.asyncDispose]();
       throw error;
@@ -292,47 +309,96 @@ export class Filler implements AsyncDisposable {
     return { sha256, h1: undefined };
   }
 
-  async #prove(artefact: Artefact, h1: string | undefined, lookup: Lookup | undefined): Promise<Proof> {
-    const { database, clock } = this.#parts;
-    if (database === undefined || h1 === undefined || lookup === undefined) return { kind: 'none' };
+  /** Compares with our own records first: they hold whatever any database says today. Answers the record that proves; undefined with `verify: off`. */
+  async #prove(artefact: Artefact, h1: string, { lookup, offeredBy }: Against): Promise<ProvedRecord | undefined> {
+    const { database, ownDatabases } = this.#parts;
+    const { kind, module, version } = artefact;
+    const compare = async (by: string, record: RecordHashes): Promise<void> => {
+      const recorded = kind === 'mod' ? record.modHash : record.zipHash;
+      if (recorded === h1) return;
+      if (offeredBy !== undefined) await this.#noteDrift(artefact, { recorded, offered: h1, origin: offeredBy });
+      throw new HubError(
+        'checksum-mismatch',
+        `${fileNameOf(artefact)} does not match the checksum database: the upstream's bytes have ${h1}, ${by} recorded ${recorded}`,
+      );
+    };
+    for (const own of ownDatabases) {
+      const record = await own.recorded(module, version);
+      if (record !== undefined) await compare(own.name, record);
+    }
+    if (database === undefined || lookup === undefined) return undefined;
     const record = await lookup.record;
-    const what = `${artefact.module}@${artefact.version}${artefact.kind === 'mod' ? '/go.mod' : ''}`;
     if (record === undefined)
       throw new HubError(
         'checksum-missing',
-        `${what} is served by an upstream, but ${database.name} has no record of it: it cannot be proved and is not stored`,
+        `${fileNameOf(artefact)} is served by an upstream, but ${database.name} has no record of it: it cannot be proved and is not stored`,
       );
-    const recorded = artefact.kind === 'mod' ? record.modHash : record.zipHash;
-    if (recorded !== h1) {
-      throw new HubError(
-        'checksum-mismatch',
-        `${what} does not match the checksum database: the upstream's bytes have ${h1}, ${database.name} recorded ${recorded}`,
-      );
-    }
-    return {
-      kind: 'checksum-database',
-      database: record.database,
-      treeSize: record.treeSize,
-      recordId: record.recordId,
-      provedAtMs: clock.wallMs(),
-    };
+    await compare(database.name, record);
+    return record;
+  }
+
+  #proofOf(record: ProvedRecord | undefined): Proof {
+    if (record === undefined) return { kind: 'none' };
+    const { database, treeSize, recordId } = record;
+    return { kind: 'checksum-database', database, treeSize, recordId, provedAtMs: this.#parts.clock.wallMs() };
+  }
+
+  /** Other bytes than those of a version that we hold, or hold a record of, are news about the origin; of any other version they are just wrong. */
+  async #noteDrift(artefact: Artefact, hashes: { recorded: string; offered: string; origin: string }): Promise<void> {
+    const { kind, module, version } = artefact;
+    if (kind === 'info' || !(await this.#holds(artefact))) return;
+    const { recorded: recordedHash, offered: offeredHash, origin } = hashes;
+    await noteDrift(this.#parts, { module, version, kind, recordedHash, offeredHash, origin: withoutCredentials(origin) });
+  }
+
+  async #holds({ module, version }: Artefact): Promise<boolean> {
+    const { metadata, ownDatabases } = this.#parts;
+    for (const own of ownDatabases) if ((await own.recorded(module, version)) !== undefined) return true;
+    for (const file of ['mod', 'zip'] as const) if ((await metadata.file(moduleFileKey(module, version, file))) !== undefined) return true;
+    return false;
   }
 
   /** Bytes first, then the row: what a crash leaves between the two is proved again and is never lost. */
   async #seal(artefact: Artefact, checked: Checked, origin: string): Promise<FileRow> {
     const { kind, module, version, key } = artefact;
     const { store, metadata, clock, stored } = this.#parts;
-    const { sha256, h1, proof } = checked;
+    const { sha256, h1, proof, record } = checked;
     await using staged = checked.received.staged;
     const { small } = checked.received;
     invariant(staged !== undefined || small !== undefined, 'what was received is in memory or in a file');
     const placed = staged === undefined ? await store.place(key, small as Buffer, 'put') : await staged.seal(key, sha256);
     const row: FileRow = { key, kind, module, version, ...placed, sha256, h1, origin, proof, storedAtMs: clock.wallMs() };
-    await metadata.recordFile(row, staged === undefined ? small : undefined);
+    // Handed in together, they share a transaction. The bytes are sealed and proved: what our own log cannot take now it takes at the look-up.
+    const recorded = metadata.recordFile(row, staged === undefined ? small : undefined);
+    await Promise.all([recorded, ...(record === undefined ? [] : this.#recordProved(artefact, record))]);
     stored.adopt(artefact, row, small);
     if (kind === 'zip') this.#parts.onZipStored(artefact);
     return row;
   }
+
+  #recordProved({ module, version }: Artefact, record: ProvedRecord): readonly Promise<void>[] {
+    return this.#parts.ownDatabases.map((own) =>
+      own.recordProved(module, version, record).catch((error: unknown) => {
+        if (!(error instanceof HubError)) throw error;
+        this.#parts.log.warn('the own checksum database does not take the record of what was stored', {
+          database: own.name,
+          module,
+          version,
+          reason: error.message,
+        });
+      }),
+    );
+  }
+}
+
+/** What bytes are compared with, and who offers them; undefined for what lies in the store. */
+interface Against {
+  readonly lookup: Lookup | undefined;
+  readonly offeredBy: string | undefined;
+}
+
+function fileNameOf({ kind, module, version }: Artefact): string {
+  return `${module}@${version}${kind === 'mod' ? '/go.mod' : ''}`;
 }
 
 interface Received {

@@ -1,5 +1,5 @@
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
-import type { IndexEntry } from '../meta/metadata.ts';
+import type { DriftRow, IndexEntry } from '../meta/metadata.ts';
 import type { UpstreamState } from '../origin/module-origin.ts';
 import type { Served } from './served.ts';
 import type { WarmCounts, WarmRequest, WarmWatch } from './warm.ts';
@@ -16,6 +16,8 @@ export interface Station {
   /** Answers a parsed GOPROXY or checksum-database request. @throws {HubError} with the code that `server/status.ts` maps */
   answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served>;
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
+  /** What origins offered in place of what is recorded, the newest first; `before` is the `id` of the last one of the page before. */
+  drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
   readiness(): Promise<Readiness>;
   /** Fetches and proves a whole build list, telling `watch` what happens; answers the last counts. @throws {HubError} bad-request, canceled, storage-fault */
   warm(request: WarmRequest, watch: WarmWatch, signal: AbortSignal): Promise<WarmCounts>;

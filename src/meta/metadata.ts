@@ -1,6 +1,7 @@
 import type { BlobKey } from '../base/blob-key.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { ArtefactKind } from '../base/events.ts';
+import type { OwnLogs } from './own-log.ts';
 
 /** How a stored file was proved, or that it was not (`verify: off`; `.info` files, which no database covers). */
 export type Proof =
@@ -96,6 +97,26 @@ export interface KeptBytes extends KeptFile {
   readonly bootIsOver: boolean;
 }
 
+/** An origin offered other bytes for a version than those on record. They were refused; this is what is left of them. */
+export interface Drift {
+  readonly module: string;
+  readonly version: string;
+  readonly kind: 'mod' | 'zip';
+  readonly recordedHash: string;
+  readonly offeredHash: string;
+  /** Who offered, without credentials. */
+  readonly origin: string;
+}
+
+/** The same offer by the same origin is one row. Some ten thousand stay, those seen last. */
+export interface DriftRow extends Drift {
+  readonly id: number;
+  /** Milliseconds since the epoch. */
+  readonly firstSeenMs: number;
+  readonly lastSeenMs: number;
+  readonly count: number;
+}
+
 export interface IndexEntry {
   readonly module: string;
   readonly version: string;
@@ -107,7 +128,7 @@ export interface IndexEntry {
  * Facts shared by every worker and replica. Writes are durable when they resolve, except leases and usage, which only need to outlive a process.
  * @throws {HubError} storage-full or storage-fault from every method when the database fails
  */
-export interface Metadata extends AsyncDisposable {
+export interface Metadata extends OwnLogs, AsyncDisposable {
   file(key: BlobKey): Promise<FileRow | undefined>;
   /**
    * Adds or replaces the row; the first `mod` or `zip` of a version enters it into the index feed, once and for ever. Concurrent calls share a transaction.
@@ -156,6 +177,10 @@ export interface Metadata extends AsyncDisposable {
 
   /** Entries stored at or after `sinceUs`, oldest first. */
   indexSince(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
+
+  recordDrift(drift: Drift, nowMs: number): Promise<void>;
+  /** The newest first, in the order of their first sight; `before` is the `id` of the last one of the page before. */
+  drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
 
   setting(name: string): Promise<string | undefined>;
   recordSetting(name: string, value: string): Promise<void>;

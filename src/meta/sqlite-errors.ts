@@ -54,7 +54,7 @@ export function errorOfFailure(file: string, doing: string, failure: Failure, ca
 }
 
 function wayOut(file: string): string {
-  return `the file is damaged: stop the hub, move ${file}, ${file}-wal and ${file}-shm elsewhere and start again; stored modules are proved anew, the remembered heads of the checksum databases begin anew`;
+  return `the file is damaged: stop the hub, move ${file}, ${file}-wal and ${file}-shm elsewhere and start again; stored modules are proved anew, the remembered heads of the checksum databases begin anew; a checksum database of the hub's own cannot begin anew, so put back a backup of the file where there is one`;
 }
 
 /** A full disk also shows as an I/O error (no room for the shared index of the log) or as a file that cannot be made (no inodes). */

@@ -8,6 +8,7 @@ import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { type MetadataBench, metadataContract, rowOf } from './contract.ts';
 import { newLeaseOwner } from './leases.ts';
+import { ownLogsContract } from './own-logs-contract.ts';
 import { migrations } from './migrations/all.ts';
 import { isAlive, ownIdentity } from './process-identity.ts';
 import { openSqliteMetadata, type SqliteMetadataOptions } from './sqlite-metadata.ts';
@@ -44,26 +45,28 @@ function bench(
   };
 }
 
-metadataContract(
-  'SQLite file',
-  bench(async (options) => {
-    const place = await folder();
-    const metadata = await openSqliteMetadata({ ...options, file: join(place.path, 'data', 'goyi.db') });
-    const dispose = async (): Promise<void> => {
-      await metadata[Symbol.asyncDispose]();
-      await place[Symbol.asyncDispose]();
-    };
-    return { metadata, [Symbol.asyncDispose]: dispose };
-  }),
-);
+const onFile = bench(async (options) => {
+  const place = await folder();
+  const metadata = await openSqliteMetadata({ ...options, file: join(place.path, 'data', 'goyi.db') });
+  const dispose = async (): Promise<void> => {
+    await metadata[Symbol.asyncDispose]();
+    await place[Symbol.asyncDispose]();
+  };
+  return { metadata, [Symbol.asyncDispose]: dispose };
+});
 
-metadataContract(
-  'SQLite in memory',
-  bench(async (options) => {
-    const metadata = await openSqliteMetadata({ ...options, file: memoryFile });
-    return { metadata, [Symbol.asyncDispose]: () => metadata[Symbol.asyncDispose]() };
-  }),
-);
+const inMemory = bench(async (options) => {
+  const metadata = await openSqliteMetadata({ ...options, file: memoryFile });
+  return { metadata, [Symbol.asyncDispose]: () => metadata[Symbol.asyncDispose]() };
+});
+
+for (const [name, make] of [
+  ['SQLite file', onFile],
+  ['SQLite in memory', inMemory],
+] as const) {
+  metadataContract(name, make);
+  ownLogsContract(name, make);
+}
 
 suite('the file', () => {
   test('everything is there after closing, in the one file, and the log stays beside it for a start on a full disk', async () => {
@@ -265,7 +268,8 @@ test('no statement walks through a whole table', async () => {
       .map((row) => String(row['detail']));
     for (const step of plan) {
       assert.doesNotMatch(step, /^SCAN (?!.*USING (COVERING )?INDEX)|TEMP B-TREE/, `${name}: ${plan.join('; ')}`);
-      if (name !== 'queryBeyond' && name !== 'keptUntil') assert.doesNotMatch(step, /^SCAN/, `${name}: ${plan.join('; ')}`);
+      // To find where a bound lies, some thousand entries of an index are counted.
+      if (!name.endsWith('Beyond') && name !== 'keptUntil') assert.doesNotMatch(step, /^SCAN/, `${name}: ${plan.join('; ')}`);
     }
   }
 });

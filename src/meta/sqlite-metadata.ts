@@ -6,6 +6,8 @@ import type { Log } from '../base/log.ts';
 import { bootOf, newLeaseOwner } from './leases.ts';
 import type {
   AnswerRow,
+  Drift,
+  DriftRow,
   FileRow,
   FillFailure,
   ForkEvidence,
@@ -17,10 +19,12 @@ import type {
   Metadata,
   UnusedFile,
 } from './metadata.ts';
+import type { OwnAppended, OwnEntry, OwnHead, OwnRecord, OwnTile, OwnTree } from './own-log.ts';
 import { errorOfFailure, metadataError } from './sqlite-errors.ts';
 import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
 import { Prepared, type Row } from './sqlite-prepared.ts';
-import { answerOf, blob, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text } from './sqlite-rows.ts';
+import { ownHeadOf, ownRecordOf, ownTileOf, treeOf } from './sqlite-own-logs.ts';
+import { answerOf, blob, driftOf, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text } from './sqlite-rows.ts';
 import type { StatementName } from './sqlite-statements.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import { InlineWriterHost, ThreadWriterHost, type WriterHost } from './sqlite-writer-host.ts';
@@ -211,6 +215,47 @@ class SqliteMetadata implements Metadata {
 
   async indexSince(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {
     return this.#many('indexSince', indexEntryOf, sinceUs, bounded(limit));
+  }
+
+  async ownHead(log: string): Promise<OwnHead | undefined> {
+    return this.#one('ownHead', ownHeadOf, log);
+  }
+
+  async ownTree(log: string): Promise<OwnTree | undefined> {
+    const rows = this.#many('ownTree', (row) => row, log);
+    return rows.length === 0 ? undefined : treeOf(rows);
+  }
+
+  async ownRecord(log: string, module: string, version: string): Promise<OwnRecord | undefined> {
+    return this.#one('ownRecord', ownRecordOf, log, module, version);
+  }
+
+  async ownRecords(log: string, from: number, limit: number): Promise<readonly OwnRecord[]> {
+    return this.#many('ownRecords', ownRecordOf, log, from, bounded(limit));
+  }
+
+  async appendOwn(log: string, entries: readonly OwnEntry[], sizeMin: number): Promise<OwnAppended> {
+    return await this.#write('appendOwn', log, entries, sizeMin);
+  }
+
+  async ownTiles(log: string, limit: number): Promise<readonly OwnTile[]> {
+    return this.#many('ownTiles', ownTileOf, log, bounded(limit));
+  }
+
+  async ownTile(log: string, level: number, index: number): Promise<Uint8Array | undefined> {
+    return this.#one('ownTile', (row) => blob(row, 'hashes'), log, level, index);
+  }
+
+  async dropOwnTiles(log: string, tiles: readonly Pick<OwnTile, 'level' | 'index'>[]): Promise<void> {
+    if (tiles.length > 0) await this.#write('dropOwnTiles', log, tiles);
+  }
+
+  async recordDrift(drift: Drift, nowMs: number): Promise<void> {
+    await this.#write('recordDrift', drift, nowMs);
+  }
+
+  async drifts(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly DriftRow[]> {
+    return this.#many('drifts', driftOf, before, bounded(limit));
   }
 
   async setting(name: string): Promise<string | undefined> {

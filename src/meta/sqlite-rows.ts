@@ -2,7 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import type { ArtefactKind } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
-import type { AnswerRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile } from './metadata.ts';
+import type { AnswerRow, DriftRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile } from './metadata.ts';
 import type { Row } from './sqlite-prepared.ts';
 
 /** In the order of the statement `upsertFile`. */
@@ -76,6 +76,21 @@ export function forkOf(row: Row): ForkEvidence {
     contradictingNote: text(row, 'contradicting_note'),
     detail: text(row, 'detail'),
     seenAtMs: integer(row, 'seen_at_ms'),
+  };
+}
+
+export function driftOf(row: Row): DriftRow {
+  return {
+    id: integer(row, 'id'),
+    module: text(row, 'module'),
+    version: text(row, 'version'),
+    kind: text(row, 'kind') as DriftRow['kind'],
+    recordedHash: text(row, 'recorded_hash'),
+    offeredHash: text(row, 'offered_hash'),
+    origin: text(row, 'origin'),
+    firstSeenMs: integer(row, 'first_seen_ms'),
+    lastSeenMs: integer(row, 'last_seen_ms'),
+    count: integer(row, 'count'),
   };
 }
 

@@ -63,6 +63,34 @@ export const statements: Readonly<Record<StatementName, string>> = {
   deleteKeptAs: 'DELETE FROM kept WHERE key = ? AND kept_at_ms = ?',
   deleteKeptOfNone: 'DELETE FROM kept WHERE key = ? AND NOT EXISTS (SELECT 1 FROM file WHERE key = ?)',
 
+  ownHead: 'SELECT size, root FROM own_log WHERE name = ?',
+  // One statement, so that head and edges are of one moment.
+  ownTree: `SELECT l.id, l.size, l.root, e.level, e.hashes FROM own_log l LEFT JOIN own_edge e ON e.log = l.id WHERE l.name = ? ORDER BY e.level`,
+  ownRecord: `SELECT id, module, version, zip_hash, mod_hash, proved_by FROM own_record
+    WHERE log = (SELECT id FROM own_log WHERE name = ?) AND module = ? AND version = ?`,
+  ownRecords: `SELECT id, module, version, zip_hash, mod_hash, proved_by FROM own_record
+    WHERE log = (SELECT id FROM own_log WHERE name = ?) AND id >= ? ORDER BY id LIMIT ?`,
+  ownTiles: `SELECT level, tile_index, hashes FROM own_tile WHERE log = (SELECT id FROM own_log WHERE name = ?) ORDER BY level, tile_index LIMIT ?`,
+  ownTile: 'SELECT hashes FROM own_tile WHERE log = (SELECT id FROM own_log WHERE name = ?) AND level = ? AND tile_index = ?',
+  insertOwnLog: 'INSERT INTO own_log (name, size, root) VALUES (?, 0, ?) RETURNING id',
+  updateOwnLog: 'UPDATE own_log SET size = ?, root = ? WHERE id = ?',
+  insertOwnRecord: `INSERT INTO own_record (log, id, module, version, zip_hash, mod_hash, proved_by) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (log, module, version) DO NOTHING`,
+  upsertOwnEdge:
+    'INSERT INTO own_edge (log, level, hashes) VALUES (?, ?, ?) ON CONFLICT (log, level) DO UPDATE SET hashes = excluded.hashes',
+  deleteOwnEdge: 'DELETE FROM own_edge WHERE log = ? AND level = ?',
+  insertOwnTile: 'INSERT INTO own_tile (log, level, tile_index, hashes) VALUES (?, ?, ?, ?)',
+  deleteOwnTile: 'DELETE FROM own_tile WHERE log = (SELECT id FROM own_log WHERE name = ?) AND level = ? AND tile_index = ?',
+
+  drifts:
+    'SELECT id, module, version, kind, recorded_hash, offered_hash, origin, first_seen_ms, last_seen_ms, count FROM drift WHERE id < ? ORDER BY id DESC LIMIT ?',
+  upsertDrift: `INSERT INTO drift (module, version, kind, recorded_hash, offered_hash, origin, first_seen_ms, last_seen_ms, count)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
+    ON CONFLICT (module, version, kind, offered_hash, origin) DO UPDATE
+    SET recorded_hash = excluded.recorded_hash, last_seen_ms = max(last_seen_ms, excluded.last_seen_ms), count = count + 1`,
+  driftBeyond: 'SELECT last_seen_ms FROM drift ORDER BY last_seen_ms DESC LIMIT 1 OFFSET ?',
+  deleteDriftsUntil: 'DELETE FROM drift WHERE last_seen_ms <= ?',
+
   setting: 'SELECT value FROM setting WHERE name = ?',
   upsertSetting: 'INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
 };
@@ -103,5 +131,22 @@ export type StatementName =
   | 'keptAfter'
   | 'deleteKeptAs'
   | 'deleteKeptOfNone'
+  | 'ownHead'
+  | 'ownTree'
+  | 'ownRecord'
+  | 'ownRecords'
+  | 'ownTiles'
+  | 'ownTile'
+  | 'insertOwnLog'
+  | 'updateOwnLog'
+  | 'insertOwnRecord'
+  | 'upsertOwnEdge'
+  | 'deleteOwnEdge'
+  | 'insertOwnTile'
+  | 'deleteOwnTile'
+  | 'drifts'
+  | 'upsertDrift'
+  | 'driftBeyond'
+  | 'deleteDriftsUntil'
   | 'setting'
   | 'upsertSetting';

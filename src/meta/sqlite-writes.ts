@@ -2,13 +2,19 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
-import type { AnswerRow, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
+import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
+import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
+import { OwnLogWrites } from './sqlite-own-logs.ts';
 import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
 
 /** More queries than this are not kept: the oldest go. Looked after at the first answer of a process, and every so many answers. */
 const queriesMax = 10_000;
 const queriesLookEvery = 256;
+
+/** The same for drifts: an origin can offer other bytes at every request. */
+const driftsMax = 10_000;
+const driftsLookEvery = 64;
 
 type Uses = readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[];
 
@@ -20,12 +26,15 @@ export class SqliteWrites {
   readonly #prepared: Prepared;
   readonly #leases: Leases;
   readonly #boot: string;
+  readonly #ownLogs: OwnLogWrites;
   #answersRecorded = 0;
+  #driftsRecorded = 0;
 
   constructor(database: DatabaseSync, owner: string) {
     this.#prepared = new Prepared(database);
     this.#leases = new Leases(this.#prepared, owner);
     this.#boot = bootOf(owner);
+    this.#ownLogs = new OwnLogWrites(this.#prepared);
   }
 
   recordFile(row: FileRow, nowUs: number, bytes?: Uint8Array): void {
@@ -94,6 +103,23 @@ export class SqliteWrites {
     if (forgetHead) this.#prepared.run('deleteHead', database);
   }
 
+  appendOwn(log: string, entries: readonly OwnEntry[], sizeMin: number): OwnAppended {
+    return this.#ownLogs.append(log, entries, sizeMin);
+  }
+
+  dropOwnTiles(log: string, tiles: readonly Pick<OwnTile, 'level' | 'index'>[]): void {
+    this.#ownLogs.dropTiles(log, tiles);
+  }
+
+  recordDrift({ module, version, kind, recordedHash, offeredHash, origin }: Drift, nowMs: number): void {
+    const now = Math.floor(nowMs);
+    this.#prepared.run('upsertDrift', module, version, kind, recordedHash, offeredHash, origin, now, now);
+    this.#driftsRecorded += 1;
+    if (this.#driftsRecorded % driftsLookEvery !== 1) return;
+    const beyond = this.#prepared.get('driftBeyond', driftsMax);
+    if (beyond !== undefined) this.#prepared.run('deleteDriftsUntil', integer(beyond, 'last_seen_ms'));
+  }
+
   recordSetting(name: string, value: string): void {
     this.#prepared.run('upsertSetting', name, value);
   }
@@ -118,5 +144,8 @@ export type WriteCall = { [K in WriteName]: { readonly name: K; readonly args: P
 
 /** These need to outlive a process, not a power cut: they are committed without waiting for the disk. */
 export function isSoft(name: WriteName): boolean {
-  return name === 'recordUses' || name === 'settled' || name === 'acquireLease' || name === 'releaseLease' || name === 'releaseLeases';
+  return soft.has(name);
 }
+
+/** Tiles that the store has are dropped softly too: if one comes back it is put there once more. */
+const soft: ReadonlySet<WriteName> = new Set(['recordUses', 'settled', 'acquireLease', 'releaseLease', 'releaseLeases', 'dropOwnTiles']);

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { CHECKSUM_DATABASE_PATH, formatOwnDatabaseAnswer, ownDatabaseAnswer, type OwnDatabaseSet } from '../api/checksum-database.ts';
+import { DRIFT_PATH, formatDriftPage, parseDriftQuery } from '../api/drift.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
 import { WARM_PATH } from '../api/paths.ts';
 import type { Clock } from '../base/clock.ts';
@@ -32,7 +33,7 @@ export interface ApiParts {
 }
 
 /**
- * The JSON API on the same `node:http` server as everything else. It has two calls so far, for which a router, a body parser and a schema
+ * The JSON API on the same `node:http` server as everything else. It has three calls so far, for which a router, a body parser and a schema
  * compiler of a framework would be more code than they save; a console with logins and dozens of calls is when one earns its place.
  */
 export class Api {
@@ -51,8 +52,9 @@ export class Api {
     const { req } = exchange;
     const [path, query = ''] = (req.url ?? '').split('?', 2);
     if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
+    if (path === DRIFT_PATH) return this.#drift(exchange, query);
     if (path !== WARM_PATH) {
-      const calls = `POST ${WARM_PATH} and GET ${CHECKSUM_DATABASE_PATH}`;
+      const calls = `POST ${WARM_PATH}, GET ${CHECKSUM_DATABASE_PATH} and GET ${DRIFT_PATH}`;
       return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
     }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
@@ -69,16 +71,33 @@ export class Api {
 
   /** Public keys and names: as open as what is proved by them. */
   #checksumDatabase(exchange: Exchange): void {
-    const { access, ownDatabase, publicUrl, secure } = this.#parts;
-    const { req } = exchange;
-    if (req.method !== 'GET' && !exchange.isHead) {
-      return this.refuse(exchange, 'method-not-allowed', `${CHECKSUM_DATABASE_PATH} is called with GET`, ['Allow', 'GET, HEAD']);
-    }
-    if (hasBody(req)) return this.refuse(exchange, 'bad-request', 'a request here has no body');
-    if (!access.anonymous.includes('read')) return this.refuse(exchange, 'unauthorized', TOKEN_NEEDED, TOKEN_CHALLENGE);
+    const { ownDatabase, publicUrl, secure } = this.#parts;
+    if (this.#refusesReading(exchange, CHECKSUM_DATABASE_PATH)) return;
     if (ownDatabase === undefined) return this.refuse(exchange, 'not-found', 'this hub has no checksum database of its own');
-    const address = clientAddress({ publicUrl, host: req.headers.host, secure });
-    const body = formatOwnDatabaseAnswer(ownDatabaseAnswer(ownDatabase, address));
+    const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
+    this.#json(exchange, formatOwnDatabaseAnswer(ownDatabaseAnswer(ownDatabase, address)));
+  }
+
+  async #drift(exchange: Exchange, query: string): Promise<void> {
+    if (this.#refusesReading(exchange, DRIFT_PATH)) return;
+    const asked = parseDriftQuery(query);
+    if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
+    const { limit, before } = asked.value;
+    this.#json(exchange, formatDriftPage(await this.#parts.station.drifts(limit, before), limit));
+  }
+
+  /** True when it has answered already: the call is none that reads, or not for this client. */
+  #refusesReading(exchange: Exchange, path: string): boolean {
+    const { req } = exchange;
+    if (req.method !== 'GET' && !exchange.isHead)
+      this.refuse(exchange, 'method-not-allowed', `${path} is called with GET`, ['Allow', 'GET, HEAD']);
+    else if (hasBody(req)) this.refuse(exchange, 'bad-request', 'a request here has no body');
+    else if (!this.#parts.access.anonymous.includes('read')) this.refuse(exchange, 'unauthorized', TOKEN_NEEDED, TOKEN_CHALLENGE);
+    else return false;
+    return true;
+  }
+
+  #json(exchange: Exchange, body: string): void {
     sendText(this.#sender, exchange, 200, 'application/json', body, ['Cache-Control', NO_STORE]);
   }
 

@@ -55,6 +55,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
         return answer(request, answerOptions, signal);
       },
       index: async () => [],
+      drifts: async () => [],
       readiness: async () => readyReport,
       warm: () => Promise.reject(new HubError('not-found', 'nothing is warmed here')),
       ...station,

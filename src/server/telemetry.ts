@@ -164,7 +164,12 @@ function registerStore(registry: Registry, log: Log, totals: () => Promise<Store
 }
 
 function createEvents(registry: Registry, log: Log): Events {
-  return { ...createUpstreamEvents(registry, log), ...createFlowEvents(registry, log), ...createContentEvents(registry, log) };
+  return {
+    ...createUpstreamEvents(registry, log),
+    ...createFlowEvents(registry, log),
+    ...createProofEvents(registry, log),
+    ...createContentEvents(registry, log),
+  };
 }
 
 type UpstreamEvents = Pick<Events, 'upstreamAnswered' | 'upstreamBytes' | 'breakerMoved'>;
@@ -256,7 +261,46 @@ function createFlowEvents(registry: Registry, log: Log): FlowEvents {
   };
 }
 
-function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents | keyof FlowEvents> {
+type ProofEvents = Pick<Events, 'verificationFailed' | 'drifted' | 'headAdvanced'>;
+
+function createProofEvents(registry: Registry, log: Log): ProofEvents {
+  const registers = [registry];
+  const unverified = new Counter({
+    name: 'goyi_verification_failures_total',
+    help: 'Bytes, records or logs that did not verify',
+    labelNames: ['reason'],
+    registers,
+  });
+  const drifts = new Counter({
+    name: 'goyi_drift_total',
+    help: 'Times that an origin offered other bytes for a version than those on record',
+    labelNames: ['kind'],
+    registers,
+  });
+  const treeSize = new Gauge({
+    name: 'goyi_log_tree_size',
+    help: 'Size of the newest tree of a checksum database, verified or our own',
+    labelNames: ['database'],
+    aggregator: 'max',
+    registers,
+  });
+  return {
+    verificationFailed({ reason, subject, detail }) {
+      unverified.labels(reason).inc();
+      log.error('verification failed', { reason, subject, detail });
+    },
+    drifted({ kind, ...fields }) {
+      drifts.labels(kind).inc();
+      log.warn('an origin offers other bytes than those on record', { kind, ...fields });
+    },
+    headAdvanced({ database, treeSize: size }) {
+      treeSize.labels(database).set(size);
+      log.debug('checksum database advanced', { database, treeSize: size });
+    },
+  };
+}
+
+function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents | keyof FlowEvents | keyof ProofEvents> {
   const registers = [registry];
   const aheadFiles = new Counter({
     name: 'goyi_ahead_files_total',
@@ -275,19 +319,6 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
   });
   const fillBytes = new Counter({ name: 'goyi_fill_bytes_total', help: 'Bytes stored by fills', labelNames: ['kind'], registers });
   const cached = new Counter({ name: 'goyi_cache_total', help: 'Look-ups in what is stored', labelNames: ['kind', 'outcome'], registers });
-  const unverified = new Counter({
-    name: 'goyi_verification_failures_total',
-    help: 'Bytes, records or logs that did not verify',
-    labelNames: ['reason'],
-    registers,
-  });
-  const treeSize = new Gauge({
-    name: 'goyi_log_tree_size',
-    help: 'Size of the newest verified tree of a checksum database',
-    labelNames: ['database'],
-    aggregator: 'max',
-    registers,
-  });
   const setAside = new Counter({ name: 'goyi_files_set_aside_total', help: 'Stored files that differed from what was sealed', registers });
   const degraded = new Counter({ name: 'goyi_storage_degraded_total', help: 'Times that storage failed or was full', registers });
   return {
@@ -304,17 +335,9 @@ function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof U
     cached({ kind, outcome }) {
       cached.inc({ kind, outcome });
     },
-    verificationFailed({ reason, subject, detail }) {
-      unverified.labels(reason).inc();
-      log.error('verification failed', { reason, subject, detail });
-    },
     lookedAhead({ outcome, sizeBytes }) {
       aheadFiles.labels(outcome).inc();
       aheadBytes.labels(outcome).inc(sizeBytes);
-    },
-    headAdvanced({ database, treeSize: size }) {
-      treeSize.labels(database).set(size);
-      log.debug('checksum database advanced', { database, treeSize: size });
     },
     fileSetAside({ key, reason }) {
       setAside.inc();

@@ -44,6 +44,12 @@ type tileCase struct {
 	Sha256       string
 }
 
+type growthCase struct {
+	From, To int64
+	Root     string
+	Tiles    []tileCase
+}
+
 type recordCase struct {
 	Name, Body string
 	OK         bool
@@ -66,6 +72,7 @@ type vectors struct {
 	Notes        []noteCase
 	Trees        []treeCase
 	Tiles        []tileCase
+	Growth       []growthCase
 	Records      []recordCase
 	TreeNotes    []treeNoteCase
 	TreeSize     int64
@@ -253,6 +260,7 @@ func (v *vectors) trees() {
 		}
 		stored = append(stored, add...)
 	}
+	v.growth(stored)
 	for _, t := range append(tlog.NewTiles(8, size-600, size), tlog.Tile{H: 8, L: 0, N: 0, W: 256}, tlog.Tile{H: 8, L: 0, N: 100, W: 77}, tlog.Tile{H: 8, L: 1, N: 0, W: 256}, tlog.Tile{H: 8, L: 2, N: 0, W: 1}) {
 		data, err := tlog.ReadTileData(t, stored)
 		if err != nil {
@@ -260,6 +268,31 @@ func (v *vectors) trees() {
 		}
 		sum := sha256.Sum256(data)
 		v.Tiles = append(v.Tiles, tileCase{int64(t.L), t.N, t.W, hex.EncodeToString(sum[:])})
+	}
+}
+
+// growth says which tiles are new or wider when a tree grows, at and around every carry.
+func (v *vectors) growth(stored hashes) {
+	sizes := []int64{0, 1, 2, 3, 7, 255, 256, 257, 300, 511, 512, 513, 700, 1024, 65_535, 65_536, 65_537, 65_791, 65_792, 65_793, 66_311}
+	for i, from := range sizes {
+		for _, to := range sizes[i:min(i+4, len(sizes))] {
+			root, err := tlog.TreeHash(to, stored)
+			if err != nil {
+				log.Fatal(err)
+			}
+			g := growthCase{From: from, To: to, Root: root.String(), Tiles: []tileCase{}}
+			if to-from < 2000 {
+				for _, t := range tlog.NewTiles(8, from, to) {
+					data, err := tlog.ReadTileData(t, stored)
+					if err != nil {
+						log.Fatal(err)
+					}
+					sum := sha256.Sum256(data)
+					g.Tiles = append(g.Tiles, tileCase{int64(t.L), t.N, t.W, hex.EncodeToString(sum[:])})
+				}
+				v.Growth = append(v.Growth, g)
+			}
+		}
 	}
 }
 

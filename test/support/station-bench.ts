@@ -2,7 +2,7 @@
 import { silentEvents, type Events } from '../../src/base/events.ts';
 import { HubError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { createStation, type HubStation } from '../../src/hub/create-station.ts';
+import { createStation, type HubStation, type StationParts } from '../../src/hub/create-station.ts';
 import type { Served } from '../../src/hub/served.ts';
 import type { Metadata } from '../../src/meta/metadata.ts';
 import { type MetadataFaults, openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
@@ -18,6 +18,9 @@ import { createMemoryStore, type MemoryStore, type StoreFaults } from '../../src
 import { address, escaped, type SyntheticModule } from './synthetic-module.ts';
 
 export const databaseName: string = 'sum.example.com';
+
+/** Of the database that the hub signs itself, where a test gives it one. */
+export const ownDatabaseName: string = 'goyi.example.com/sumdb';
 
 /** What one upstream does about one resource. */
 export type Told = Buffer | string | { readonly status: 404 | 403 | 502; readonly reason: string };
@@ -199,6 +202,7 @@ export interface BenchOptions {
   readonly metadataFaults?: MetadataFaults;
   readonly waitMs?: number;
   readonly memoryBytesMax?: number;
+  readonly ownDatabases?: StationParts['ownDatabases'];
 }
 
 export interface StationBench extends AsyncDisposable {
@@ -251,6 +255,7 @@ export async function openBench(options: BenchOptions = {}): Promise<StationBenc
       origin,
       prover,
       databases: [database],
+      ownDatabases: options.ownDatabases ?? [],
       policy: policy.value,
       verify: options.verify ?? 'require',
       events,
@@ -277,7 +282,7 @@ export async function openBench(options: BenchOptions = {}): Promise<StationBenc
 }
 
 async function ask(station: HubStation, path: string, fill: boolean, signal: AbortSignal): Promise<Answered> {
-  const request = parseProxyRequest(`/${path}`, [databaseName]);
+  const request = parseProxyRequest(`/${path}`, [databaseName, ownDatabaseName]);
   if (!request.ok) throw new Error(request.reason);
   return bytesOf(await station.answer(request.value, { fill }, signal));
 }
@@ -300,6 +305,7 @@ function noting(seen: string[]): Events {
     filled: ({ kind, outcome }) => seen.push(`filled ${kind} ${outcome}`),
     cached: ({ kind, outcome }) => seen.push(`cached ${kind} ${outcome}`),
     verificationFailed: ({ reason }) => seen.push(`verification failed ${reason}`),
+    drifted: ({ kind, module, version }) => seen.push(`drift ${kind} ${module}@${version}`),
     fileSetAside: ({ key }) => seen.push(`set aside ${key}`),
   };
 }
