@@ -120,10 +120,19 @@ async function openClient(
   version: string,
 ): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
+  const configuredOrigins = [...upstreamUrls, ...databaseUrls].map((url) => new URL(url));
+  return openOutboundClient(config, { configuredOrigins, version });
+}
+
+/** The way out as the configuration has it: its proxy, its authorities. @throws {HubError} config-invalid */
+export async function openOutboundClient(
+  config: HubConfig,
+  { configuredOrigins, version }: { readonly configuredOrigins: readonly URL[]; readonly version: string },
+): Promise<OutboundClient> {
   const { caFile, ...proxySettings } = config.outbound;
   const proxy = checked(parseProxyRules(proxySettings));
   return createOutboundClient({
-    configuredOrigins: [...upstreamUrls, ...databaseUrls].map((url) => new URL(url)),
+    configuredOrigins,
     proxy,
     ...(caFile !== undefined && { caPem: await readPem(caFile) }),
     userAgent: `goyi/${version}`,

@@ -1,3 +1,6 @@
+import type { LogReader } from '../hub/audit-log.ts';
+import type { StoredAuditReport } from '../hub/audit-stored.ts';
+import type { VerifierKey } from '../protocol/note.ts';
 import type { HubConfig } from './config/hub-config.ts';
 
 /** What `goyi serve` hands over beside the configuration. */
@@ -85,6 +88,18 @@ export interface OwnKey extends KeyPlace {
   readonly verifierKey: string;
 }
 
+/** Disposing of it ends its connections. */
+export interface OpenLog extends AsyncDisposable {
+  readonly reader: LogReader;
+}
+
+export interface StoredLogRequest {
+  readonly dataDir: string;
+  /** Its name is that of the database. */
+  readonly key: VerifierKey;
+  readonly onProgress: (files: number) => void;
+}
+
 /**
  * What the commands do, handed in by `bin/` because only it may wire stores, metadata and the server together.
  * Every method throws {HubError}; the command line turns its code into an exit code. `signal` fires on Ctrl-C and SIGTERM.
@@ -109,4 +124,10 @@ export interface Backends {
   readKey(place: KeyPlace): Promise<OwnKey | undefined>;
   /** Undefined when there is a file already, which stays as it is. */
   makeKey(config: HubConfig, place: KeyPlace): Promise<OwnKey | undefined>;
+  /** A log at an address that the operator named. Nothing is asked before its reader is. */
+  openLog(config: HubConfig, url: URL): Promise<OpenLog>;
+  /** Reads the data folder of a hub, stopped or running, and asks nobody. */
+  auditStored(request: StoredLogRequest, signal: AbortSignal): Promise<StoredAuditReport>;
+  /** Runs a witness until `signal` fires. The configuration has its name and its logs. */
+  witness(config: HubConfig, options: { readonly isTerminal: boolean }, signal: AbortSignal): Promise<number>;
 }

@@ -76,6 +76,13 @@ test('docs/operations.md names every metric, and no other', () => {
   assert.deepEqual(names(read('docs/operations.md')), names(read('src/server/telemetry.ts')));
 });
 
+test('docs/transparency.md says of every finding what it means, and of no other', () => {
+  const ids = tableRows(read('docs/transparency.md'), 'id').flatMap(([names = '']) => names.split(', '));
+  assert.ok(ids.length > 10);
+  assert.deepEqual(ids.sort(), Object.keys(en.log.findingMeans).sort());
+  assert.deepEqual(Object.keys(zh.log.findingMeans).sort(), Object.keys(en.log.findingMeans).sort());
+});
+
 test('every flag of a key is explained in both languages', () => {
   assert.deepEqual(Object.keys(en.flags), Object.keys(zh.flags));
   const names = configKeys().map(({ name }) => name);

@@ -62,6 +62,12 @@ async function goyi(
     }),
     readKey: async () => undefined,
     makeKey: async () => undefined,
+    openLog: () => Promise.reject(new HubError('origin-unavailable', 'no network here')),
+    auditStored: () => Promise.reject(new HubError('not-found', 'nothing here')),
+    witness: async (given) => {
+      config = given;
+      return 0;
+    },
     ...more.backends,
   };
   const code = await runCli({
@@ -85,6 +91,11 @@ test('help is there in both languages, for every command', async () => {
     '',
     'serve',
     'warm',
+    'log',
+    'log audit',
+    'log prove',
+    'log check',
+    'witness',
     'admin',
     'admin status',
     'admin scrub',

@@ -4,8 +4,10 @@ import type { Backends } from './backends.ts';
 import { type OpenStdin, UsageError } from './command.ts';
 import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
+import { logCommand } from './commands/log.ts';
 import { serveCommand } from './commands/serve.ts';
 import { warmCommand } from './commands/warm.ts';
+import { witnessCommand } from './commands/witness.ts';
 import { exitCodeOf, exitCodes } from './exit-code.ts';
 import { languageAsked, ownFlags } from './language-flag.ts';
 import { languageOf, messagesOf } from './messages/language.ts';
@@ -30,7 +32,7 @@ export interface CliOptions {
   readonly signal: AbortSignal;
 }
 
-const commands = [serveCommand, warmCommand, adminCommand];
+const commands = [serveCommand, warmCommand, logCommand, witnessCommand, adminCommand];
 
 /** Reads the command line, runs one command and answers the exit code. Throws only for bugs. */
 export async function runCli(options: CliOptions): Promise<number> {

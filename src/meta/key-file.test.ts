@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
-import { generateSignerKey, parseSignerKey, signNote, verifyNote } from '../protocol/note.ts';
+import { COSIGNATURE, generateSignerKey, parseSignerKey, signNote, verifyNote } from '../protocol/note.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { isInside } from './private-folder.ts';
 
@@ -75,6 +75,16 @@ function defineTests(): void {
       assert.ok(await readKeyFile({ file, name }));
     });
   }
+
+  test('the key of a witness is of another kind than that of a database, and neither is read as the other', async () => {
+    const [own, witness] = [await freshFile(), await freshFile()];
+    await createKeyFile({ file: own, name });
+    const made = await createKeyFile({ file: witness, name, algorithm: COSIGNATURE });
+    const read = await readKeyFile({ file: witness, name, algorithm: COSIGNATURE });
+    assert.equal(read?.verifier.text, made?.verifier.text);
+    await assert.rejects(readKeyFile({ file: witness, name }), { code: 'config-invalid' });
+    await assert.rejects(readKeyFile({ file: own, name, algorithm: COSIGNATURE }), { code: 'config-invalid' });
+  });
 
   test('a path that a shell would take apart is quoted in the advice', async () => {
     const file = join(await place, "it's a folder", 'log.key');

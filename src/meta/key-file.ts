@@ -1,6 +1,6 @@
 /**
- * The file with the signing key of a checksum database: one line, `PRIVATE+KEY+NAME+HASH+KEY`, as golang.org/x/mod/sumdb/note reads and writes
- * it. Whoever has it can sign any tree in the database's name, and no client would notice: so the file belongs to one user and is readable by
+ * The file with the signing key of a checksum database, or of a witness: one line, `PRIVATE+KEY+NAME+HASH+KEY`, as golang.org/x/mod/sumdb/note
+ * reads and writes it. Whoever has it can sign any tree in the database's name, and no client would notice: so the file belongs to one user and is readable by
  * nobody else (0600), and is refused otherwise, because who could read it once may have a copy.
  *
  * It is made once and never changed: a database keeps its key for as long as it has its name (clients hold both together), and a new key comes with a
@@ -11,7 +11,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { HubError } from '../base/errors.ts';
-import { generateSignerKey, parseSignerKey, type SignerKey } from '../protocol/note.ts';
+import { generateSignerKey, type KeyAlgorithm, parseSignerKey, type SignerKey } from '../protocol/note.ts';
 import { errnoOf, exposureOf, fileError, makePrivateFolder, syncFolder } from './private-folder.ts';
 
 /** A name has at most 255 bytes, what stands around it about 80. */
@@ -22,16 +22,18 @@ export interface KeyFile {
   readonly file: string;
   /** Of the database, and so of the key. */
   readonly name: string;
+  /** What the key signs; notes, unless it says otherwise. */
+  readonly algorithm?: KeyAlgorithm;
 }
 
 /**
  * The key in the file; undefined when there is no such file.
  * @throws {HubError} config-invalid when the file is a symbolic link, exposed to other users, no key, or the key of another database; storage-fault
  */
-export async function readKeyFile({ file, name }: KeyFile): Promise<SignerKey | undefined> {
+export async function readKeyFile({ file, name, algorithm }: KeyFile): Promise<SignerKey | undefined> {
   const text = await readPrivately(file);
   if (text === undefined) return undefined;
-  const key = parseSignerKey(text.replace(/\r?\n$/, ''));
+  const key = parseSignerKey(text.replace(/\r?\n$/, ''), algorithm);
   // Not even the reason is told: in a mangled line a part of the key may stand where its name should.
   if (!key.ok)
     throw new HubError('config-invalid', `the key file ${file} holds no whole signing key: put its copy from the backup in its place`);
@@ -50,10 +52,10 @@ export async function readKeyFile({ file, name }: KeyFile): Promise<SignerKey | 
  * Undefined when there is a file already, whatever is in it: that one stays.
  * @throws {HubError} config-invalid when others may write in the folder; storage-full, storage-fault
  */
-export async function createKeyFile({ file, name }: KeyFile): Promise<SignerKey | undefined> {
+export async function createKeyFile({ file, name, algorithm }: KeyFile): Promise<SignerKey | undefined> {
   const folder = dirname(file);
   await makePrivateFolder(folder);
-  const { signer, text } = generateSignerKey(name);
+  const { signer, text } = generateSignerKey(name, undefined, algorithm);
   const draft = join(folder, `.${basename(file)}.${randomBytes(6).toString('hex')}`);
   try {
     await writeDraft(draft, `${text}\n`);

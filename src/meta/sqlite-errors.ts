@@ -26,6 +26,12 @@ export function isBusy(error: unknown): boolean {
   return primary === result.busy || primary === result.locked;
 }
 
+/** Whether the file itself is broken, or none of SQLite's. */
+export function isDamaged(error: unknown): boolean {
+  const primary = resultOf(error) & 0xff;
+  return primary === result.corrupt || primary === result.notDatabase;
+}
+
 /** What SQLite said as an error of ours: what happened, to which file, and the way out where there is one. */
 export function metadataError(file: string, doing: string, error: unknown): HubError {
   const failure = failureOf(error);

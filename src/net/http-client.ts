@@ -103,11 +103,12 @@ class HttpClient implements OutboundClient {
         throw new OutboundError('forbidden', `${doing}: ${url.protocol} addresses are not fetched`);
       const answer = await this.#linkTo(url).exchange(url, {
         method: request.method ?? 'GET',
+        ...(request.body !== undefined && { body: request.body }),
         headers: this.#headersFor(request, first, url),
         ownConnection: request.ownConnection ?? false,
         signal,
       });
-      const target = request.followRedirects ? redirectTarget(answer, url, doing) : undefined;
+      const target = request.followRedirects && request.method !== 'POST' ? redirectTarget(answer, url, doing) : undefined;
       if (target === undefined) return { answer, url };
       await drain(answer);
       if (hops === redirectsMax) throw new OutboundError('forbidden', `${doing}: more than ${redirectsMax} redirects`);

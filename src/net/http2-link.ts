@@ -71,8 +71,9 @@ export class Http2Link {
     const { ':path': path, ...headers } = { ...request.headers, ':path': request.path };
     const stream = entry.session.request(
       { ':method': request.method, ':scheme': 'https', ':authority': this.#origin.host, ':path': path, ...headers },
-      { endStream: true },
+      { endStream: request.body === undefined },
     );
+    if (request.body !== undefined) stream.end(request.body);
     entry.streams += 1;
     const onAbort = (): void => {
       // No answer in time, or silence in the middle: perhaps the connection is dead. The others on it may go on, no new one joins.

@@ -12,7 +12,9 @@ export interface ExchangeLimits {
 
 export interface OutboundRequest {
   readonly url: URL;
-  readonly method?: 'GET' | 'HEAD';
+  readonly method?: 'GET' | 'HEAD' | 'POST';
+  /** With POST, which is never redirected: a body goes only where it was sent. */
+  readonly body?: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly limits: ExchangeLimits;
   /** Follow redirects, each hop checked: at most 9, never https to http, never to a private address unless that host and port is configured. */

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 
 export interface RawRequest {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly body?: Uint8Array;
   /** With query; absolute for a plain proxy. */
   readonly path: string;
   /** Names in lower case, without `host`. */

@@ -17,8 +17,10 @@
  * https://go.dev/design/25530-sumdb, https://pkg.go.dev/golang.org/x/mod/sumdb/tlog
  */
 import { type Parsed, parsed, refused } from '../base/parsed.ts';
+import { type ModulePath, parseModulePath } from './module-path.ts';
 import { type VerifierKey, decodeBase64, decodeUtf8, verifyNote } from './note.ts';
 import { HASH_BYTES, leafHash } from './tree-hash.ts';
+import { type Version, checkPathVersion } from './version.ts';
 
 /** An answer to a look-up longer than this is refused. */
 export const LOOKUP_BYTES_MAX: number = 64 * 1024;
@@ -45,7 +47,13 @@ export interface RecordHashes {
   readonly modHash: string;
 }
 
-const TREE_LINE = 'go.sum database tree';
+export interface ChecksumRecord extends RecordHashes {
+  readonly module: ModulePath;
+  readonly version: Version;
+}
+
+/** The origin line that every Go checksum database has. */
+export const TREE_LINE = 'go.sum database tree';
 
 /** The first three lines of a tree note's text. */
 export function parseTreeNote(text: string): Parsed<{ readonly size: number; readonly root: Buffer }> {
@@ -100,6 +108,17 @@ export function parseChecksumRecord(text: string, module: string, version: strin
   return parsed({ zipHash, modHash });
 }
 
+/** The record of whatever module version it is of, if it is well formed: two lines, a valid name, a canonical version, two hashes. */
+export function openChecksumRecord(text: string): Parsed<ChecksumRecord> {
+  const [name = '', plain = ''] = text.split(' ', 2);
+  const module = parseModulePath(name);
+  if (!module.ok) return module;
+  const version = checkPathVersion(module.value, plain);
+  if (!version.ok) return version;
+  const hashes = parseChecksumRecord(text, name, plain);
+  return hashes.ok ? parsed({ module: module.value, version: version.value, ...hashes.value }) : hashes;
+}
+
 export function formatChecksumRecord(record: { readonly module: string; readonly version: string } & RecordHashes): string {
   const { module, version, zipHash, modHash } = record;
   return `${module} ${version} ${zipHash}\n${module} ${version}/go.mod ${modHash}\n`;
@@ -111,7 +130,7 @@ export function recordHash(text: string): Buffer {
 }
 
 /** Decimal digits as the log writes them: no sign, no leading zero, exact. */
-function parseCount(digits: string): number | undefined {
+export function parseCount(digits: string): number | undefined {
   if (!/^(?:0|[1-9][0-9]{0,15})$/.test(digits)) return undefined;
   const count = Number(digits);
   return Number.isSafeInteger(count) ? count : undefined;

@@ -3,7 +3,18 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { readVectors } from '../../test/oracle/read-vectors.ts';
 import { InvariantError } from '../base/invariant.ts';
-import { isDatabaseName, latestKey, listKey, lookupKey, moduleFileKey, parseModuleFileKey, supportedKey, tileKey } from './layout.ts';
+import {
+  isDatabaseName,
+  latestKey,
+  listKey,
+  lookupKey,
+  moduleFileKey,
+  parseLookupKey,
+  parseModuleFileKey,
+  parseTileKey,
+  supportedKey,
+  tileKey,
+} from './layout.ts';
 import type { ModulePath } from './module-path.ts';
 import type { Version } from './version.ts';
 
@@ -30,6 +41,30 @@ test('parseModuleFileKey inverts moduleFileKey', () => {
       assert.deepEqual(parseModuleFileKey(moduleFileKey(module, version, file)), { module, version, file });
     }),
   );
+});
+
+test('parseLookupKey inverts lookupKey, parseTileKey inverts tileKey, and neither takes the other’s', () => {
+  const pairs = readVectors<[ModulePath, Version, boolean]>('path_version').filter(([, , agrees]) => agrees);
+  const databases = fc.constantFrom('sum.golang.org', 'localhost.localdev/sumdb');
+  fc.assert(
+    fc.property(databases, fc.constantFrom(...pairs), (database, [module, version]) => {
+      const key = lookupKey(database, module, version);
+      assert.deepEqual(parseLookupKey(database, key), { module, version });
+      assert.equal(parseTileKey(database, key), undefined);
+      assert.equal(parseLookupKey('other.example', key), undefined);
+    }),
+  );
+  const levels = fc.oneof(fc.constant('data' as const), fc.integer({ min: 0, max: 63 }));
+  fc.assert(
+    fc.property(databases, levels, fc.nat(1e9), fc.integer({ min: 1, max: 256 }), (database, level, index, width) => {
+      const key = tileKey(database, { level, index, width });
+      assert.deepEqual(parseTileKey(database, key), { level, index, width });
+      assert.equal(parseLookupKey(database, key), undefined);
+      assert.equal(parseTileKey('other.example', key), undefined);
+    }),
+  );
+  assert.equal(parseTileKey('sum.golang.org', latestKey('sum.golang.org')), undefined);
+  assert.equal(parseLookupKey('sum.golang.org', 'modules/sumdb/sum.golang.org/lookup/rsc.io/quote'), undefined);
 });
 
 const others = [

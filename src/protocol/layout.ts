@@ -15,7 +15,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { invariant } from '../base/invariant.ts';
 import { checkFilePath } from './file-path.ts';
 import { type ModulePath, escapePath, unescapePath } from './module-path.ts';
-import { type TileName, formatTilePath } from './proxy-request.ts';
+import { type TileName, formatTilePath, parseTilePath } from './proxy-request.ts';
 import { type Version, checkPathVersion, escapeVersion, unescapeVersion } from './version.ts';
 
 /** `ziphash` holds the `h1:…` of the zip, as the go command writes it into its own cache. */
@@ -62,29 +62,48 @@ export function parseModuleFileKey(key: string): ModuleFileName | undefined {
 
 /** An empty file whose presence tells the go command that this GOPROXY carries the database. */
 export function supportedKey(database: string): BlobKey {
-  return `${databaseFolder(database)}supported` as BlobKey;
+  return `${sumdbFolder(database)}supported` as BlobKey;
 }
 
 /** The newest signed note of the database; replaced, never immutable. */
 export function latestKey(database: string): BlobKey {
-  return `${databaseFolder(database)}latest` as BlobKey;
+  return `${sumdbFolder(database)}latest` as BlobKey;
 }
 
 /** The answer of the database to a look-up: record and signed note. */
 export function lookupKey(database: string, module: ModulePath, version: Version): BlobKey {
-  return `${databaseFolder(database)}lookup/${escapePath(module)}@${escapeVersion(version)}` as BlobKey;
+  return `${sumdbFolder(database)}lookup/${escapePath(module)}@${escapeVersion(version)}` as BlobKey;
 }
 
 export function tileKey(database: string, tile: TileName): BlobKey {
-  return `${databaseFolder(database)}${formatTilePath(tile)}` as BlobKey;
+  return `${sumdbFolder(database)}${formatTilePath(tile)}` as BlobKey;
+}
+
+/** Inverts {@link lookupKey}; undefined for every other key. */
+export function parseLookupKey(database: string, key: string): { readonly module: ModulePath; readonly version: Version } | undefined {
+  const prefix = `${sumdbFolder(database)}lookup/`;
+  const at = key.lastIndexOf('@');
+  if (!key.startsWith(prefix) || at < prefix.length) return undefined;
+  const module = unescapePath(key.slice(prefix.length, at));
+  const plain = unescapeVersion(key.slice(at + 1));
+  if (!module.ok || !plain.ok) return undefined;
+  const version = checkPathVersion(module.value, plain.value);
+  return version.ok ? { module: module.value, version: version.value } : undefined;
+}
+
+/** Inverts {@link tileKey}; undefined for every other key. */
+export function parseTileKey(database: string, key: string): TileName | undefined {
+  const prefix = sumdbFolder(database);
+  const tile = key.startsWith(prefix) ? parseTilePath(key.slice(prefix.length)) : undefined;
+  return tile?.ok === true ? tile.value : undefined;
 }
 
 function versionsFolder(module: ModulePath): string {
   return `${MODULES_PREFIX}${escapePath(module)}/@v/`;
 }
 
-/** The configuration has checked the names of databases; a name that could leave the folder would be a fault there. */
-function databaseFolder(database: string): string {
+/** What all keys of a database begin with. The configuration has checked its name; one that could leave the folder would be a fault there. */
+export function sumdbFolder(database: string): string {
   invariant(isDatabaseName(database), `checksum database name ${JSON.stringify(database)} is no relative path`);
   return `${MODULES_PREFIX}sumdb/${database}/`;
 }

@@ -7,7 +7,7 @@
  *
  * What is signed is the text with its last newline. The text may hold blank lines, so the last one divides. A note is UTF-8 without
  * control characters but the newline, and has 1 … 100 signatures. Signatures by unknown keys are allowed and mean nothing; one by the
- * known key that does not verify condemns the note. Keys are Ed25519 (algorithm 1):
+ * known key that does not verify condemns the note. Keys are Ed25519 (algorithm 1; the same with 4 signs that a head was seen):
  *
  *     verifier  NAME+HASH+base64(0x01 ‖ public key)         HASH = 8 hex digits, the first 4 bytes of
  *     signer    PRIVATE+KEY+NAME+HASH+base64(0x01 ‖ seed)   sha256(NAME ‖ "\n" ‖ 0x01 ‖ public key)
@@ -23,7 +23,11 @@ import { type Parsed, parsed, refused } from '../base/parsed.ts';
 export const NOTE_BYTES_MAX: number = 8 * 1024;
 
 const SIGNATURES_MAX = 100;
-const ED25519 = 1;
+
+/** What a key's first byte says it signs: the text of a note, or that a head was seen (`cosignature.ts`). */
+export type KeyAlgorithm = typeof ED25519 | typeof COSIGNATURE;
+export const ED25519 = 1;
+export const COSIGNATURE = 4;
 
 /** Who a signature must be by. */
 export interface VerifierKey {
@@ -101,36 +105,40 @@ export function signNote(text: string, ...signers: readonly SignerKey[]): string
   return `${text}\n${lines.join('')}`;
 }
 
-export function parseVerifierKey(text: string): Parsed<VerifierKey> {
+export function parseVerifierKey(text: string, algorithm: KeyAlgorithm = ED25519): Parsed<VerifierKey> {
   const [name, keyHash, encoded, ...rest] = splitKey(text, 3);
   if (name === undefined || keyHash === undefined || encoded === undefined || rest.length > 0) {
     return refused('a verifier key reads NAME+HASH+KEY');
   }
-  const material = parseKeyMaterial(name, keyHash, encoded);
+  const material = parseKeyMaterial({ name, keyHash, encoded, algorithm });
   if (!material.ok) return material;
-  const key = makeVerifier(name, material.value);
+  const key = makeVerifier(name, material.value, algorithm);
   return key.hash === keyHash.toLowerCase() ? parsed(key) : refused(`the hash in the verifier key of ${name} is not that of its key`);
 }
 
 /** Reasons never repeat the key. */
-export function parseSignerKey(text: string): Parsed<SignerKey> {
+export function parseSignerKey(text: string, algorithm: KeyAlgorithm = ED25519): Parsed<SignerKey> {
   const [word, key, name, keyHash, encoded] = splitKey(text, 5);
   if (word !== 'PRIVATE' || key !== 'KEY' || name === undefined || keyHash === undefined || encoded === undefined) {
     return refused('a signer key reads PRIVATE+KEY+NAME+HASH+KEY');
   }
-  const material = parseKeyMaterial(name, keyHash, encoded);
+  const material = parseKeyMaterial({ name, keyHash, encoded, algorithm });
   if (!material.ok) return material;
-  const signer = makeSigner(name, material.value);
+  const signer = makeSigner(name, material.value, algorithm);
   return signer.verifier.hash === keyHash.toLowerCase()
     ? parsed(signer)
     : refused(`the hash in the signer key of ${name} is not that of its key`);
 }
 
 /** A key pair for a database called `name`; `seed` is 32 bytes, random unless a test wants always the same key. */
-export function generateSignerKey(name: string, seed: Uint8Array = randomBytes(32)): { readonly signer: SignerKey; readonly text: string } {
+export function generateSignerKey(
+  name: string,
+  seed: Uint8Array = randomBytes(32),
+  algorithm: KeyAlgorithm = ED25519,
+): { readonly signer: SignerKey; readonly text: string } {
   invariant(isKeyName(name), `${JSON.stringify(name)} is no name for a key`);
-  const signer = makeSigner(name, seed);
-  return { signer, text: `PRIVATE+KEY+${name}+${signer.verifier.hash}+${Buffer.from([ED25519, ...seed]).toString('base64')}` };
+  const signer = makeSigner(name, seed, algorithm);
+  return { signer, text: `PRIVATE+KEY+${name}+${signer.verifier.hash}+${Buffer.from([algorithm, ...seed]).toString('base64')}` };
 }
 
 /** The bytes, if `text` is the one way to write them in standard padded base64. */
@@ -153,7 +161,8 @@ function hasControls(text: string): boolean {
   return /[\0-\x09\x0b-\x1f]/.test(text);
 }
 
-function parseSignature(line: string): NoteSignature | undefined {
+/** A signature line without its newline; undefined when it is none. Inverts {@link formatSignature}. */
+export function parseSignature(line: string): NoteSignature | undefined {
   if (!line.startsWith('— ')) return undefined;
   const space = line.indexOf(' ', 2);
   if (space < 0) return undefined;
@@ -163,11 +172,12 @@ function parseSignature(line: string): NoteSignature | undefined {
   return { name, keyHash: bytes.toString('hex', 0, 4), signature: bytes.subarray(4) };
 }
 
-function formatSignature({ name, keyHash, signature }: NoteSignature): string {
+export function formatSignature({ name, keyHash, signature }: NoteSignature): string {
   return `— ${name} ${Buffer.concat([Buffer.from(keyHash, 'hex'), signature]).toString('base64')}\n`;
 }
 
-function isKeyName(name: string): boolean {
+/** Whether a key can have this name. */
+export function isKeyName(name: string): boolean {
   return name !== '' && !/[\p{White_Space}+]/u.test(name) && name.isWellFormed();
 }
 
@@ -177,28 +187,35 @@ function splitKey(text: string, partsMax: number): string[] {
   return parts.length <= partsMax ? parts : [...parts.slice(0, partsMax - 1), parts.slice(partsMax - 1).join('+')];
 }
 
-function parseKeyMaterial(name: string, keyHash: string, encoded: string): Parsed<Buffer> {
+function parseKeyMaterial({ name, keyHash, encoded, algorithm }: KeyParts): Parsed<Buffer> {
   if (!isKeyName(name)) return refused('the name in the key is empty or has spaces');
   if (!/^[0-9a-f]{8}$/i.test(keyHash)) return refused(`the hash in the key of ${name} is not 8 hex digits`);
   const bytes = decodeBase64(encoded);
   if (bytes === undefined || bytes.length === 0) return refused(`the key of ${name} is not base64`);
-  if (bytes[0] !== ED25519) return refused(`the key of ${name} is of an unknown algorithm`);
+  if (bytes[0] !== algorithm) return refused(`the key of ${name} is of an unknown algorithm`);
   return bytes.length === 33 ? parsed(bytes.subarray(1)) : refused(`the key of ${name} is not 32 bytes long`);
 }
 
-function makeVerifier(name: string, point: Uint8Array): VerifierKey {
-  const material = Buffer.concat([Buffer.from([ED25519]), point]);
+interface KeyParts {
+  readonly name: string;
+  readonly keyHash: string;
+  readonly encoded: string;
+  readonly algorithm: KeyAlgorithm;
+}
+
+function makeVerifier(name: string, point: Uint8Array, algorithm: KeyAlgorithm): VerifierKey {
+  const material = Buffer.concat([Buffer.from([algorithm]), point]);
   const keyHash = hash('sha256', Buffer.concat([Buffer.from(`${name}\n`), material])).slice(0, 8);
   const publicKey = createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(point).toString('base64url') } });
   return { name, hash: keyHash, publicKey, text: `${name}+${keyHash}+${material.toString('base64')}` };
 }
 
-function makeSigner(name: string, seed: Uint8Array): SignerKey {
+function makeSigner(name: string, seed: Uint8Array, algorithm: KeyAlgorithm): SignerKey {
   invariant(seed.length === 32, 'a seed is 32 bytes long');
   // PKCS #8 of an Ed25519 key is this prefix and the seed: RFC 8410 §7.
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
   invariant(x !== undefined, 'an Ed25519 key has a point');
-  return { verifier: makeVerifier(name, Buffer.from(x, 'base64url')), privateKey };
+  return { verifier: makeVerifier(name, Buffer.from(x, 'base64url'), algorithm), privateKey };
 }

@@ -40,6 +40,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     store: config.store,
     metadata: config.metadata,
     policy: { rules: config.nameRules },
+    ...(config.witness.name !== undefined && { witness: { ...config.witness, listen: formatListen(config.witness.listen) } }),
     log: config.log,
   };
 }

@@ -85,6 +85,19 @@ export interface OwnDatabaseConfig {
   readonly sign: 'all' | 'private';
 }
 
+/** What `goyi witness` is told. */
+export interface WitnessConfig {
+  /** Undefined: this is no configuration of a witness. */
+  readonly name: string | undefined;
+  readonly listen: ListenAddress;
+  /** Absolute. */
+  readonly stateDir: string;
+  /** Absolute. */
+  readonly keyFile: string;
+  /** Verifier keys, each once; may be empty. */
+  readonly logs: readonly string[];
+}
+
 /** The checked configuration of one hub: what file, environment and flags said, every path absolute, every bound kept. Immutable plain JSON. */
 export interface HubConfig {
   readonly listen: ListenAddress;
@@ -112,5 +125,6 @@ export interface HubConfig {
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };
   readonly metadata: { readonly kind: 'sqlite' };
+  readonly witness: WitnessConfig;
   readonly log: LogConfig;
 }

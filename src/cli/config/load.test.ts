@@ -75,6 +75,11 @@ test('every key can be set by its variable', () => {
     'ownDatabase.name': 'goyi.example/sumdb',
     'ownDatabase.keyFile': 'own.key',
     'access.anonymous': 'read',
+    'witness.name': 'witness.example/w1',
+    'witness.listen': ':8090',
+    'witness.stateDir': 'w',
+    'witness.keyFile': 'w.key',
+    'witness.logs': 'localhost.localdev/sumdb+00000c67+AcTrnkbUA+TU4heY3hkjiSES/DSQniBqIeQ/YppAUtK6',
   };
   const settable = configKeys().filter(({ kind }) => kind !== 'not built' && kind !== 'groups');
   const env = Object.fromEntries(settable.map((key) => [variableName(key.name), samples[key.name] ?? String(key.min ?? key.choices[0])]));
@@ -92,7 +97,19 @@ test('every key can be set by its variable', () => {
     caFile: '/srv/typed/ca.pem',
   });
   assert.deepEqual(config.ownDatabase, { name: 'goyi.example/sumdb', keyFile: '/srv/typed/own.key', sign: 'all', former: [] });
+  assert.deepEqual(config.witness, {
+    name: 'witness.example/w1',
+    listen: { host: '', port: 8090, loopback: false },
+    stateDir: '/srv/typed/w',
+    keyFile: '/srv/typed/w.key',
+    logs: [samples['witness.logs']],
+  });
   assert.equal(config.log.level, 'debug');
+});
+
+test('the key of a witness lies in its folder unless another file is named', () => {
+  assert.equal(valid('witness: {stateDir: ../w}').witness.keyFile, '/etc/w/witness.key');
+  assert.equal(valid('witness: {stateDir: ../w, keyFile: k}').witness.keyFile, '/etc/goyi/k');
 });
 
 test('names of variables and flags follow the path', () => {
@@ -239,6 +256,9 @@ const single = [
     text: 'verify: off\nownDatabase: {name: a.example, sign: private, former: [{name: b.example, keyFile: k}]}',
     fault: /ownDatabase.former.0.sign: sign: all cannot go with verify: off/,
   },
+  { text: 'witness: {name: "a b"}', fault: /must read host\[\/path\]/ },
+  { text: 'witness: {logs: [sum.golang.org]}', fault: /must be the key of a database/ },
+  { text: 'witness: {logs: ["witness.example/w1+f1b0c3a1+BMTrnkbUA+TU4heY3hkjiSES/DSQniBqIeQ/YppAUtK6"]}', fault: /unknown algorithm/ },
   { text: 'ownDatabase: {nmae: a.example}', fault: /did you mean name\?/ },
   { text: 'metadata: {kind: postgres}', fault: /not built yet/ },
   { text: 'policy: {rules: [{match: a.example, action: deny, reason: "a\\u001b[31m"}]}', fault: /one sentence/ },

@@ -1,10 +1,10 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { invariant } from '../../base/invariant.ts';
 import { compareFaults, type ConfigFault, type Place, type Say } from './faults.ts';
-import type { HubConfig } from './hub-config.ts';
+import type { HubConfig, WitnessConfig } from './hub-config.ts';
 import { checkOwnDatabase, ownDatabaseOf, type ResolvePath } from './own-database.ts';
 import { type Override, readFlags, readVariables, splitList } from './overrides.ts';
-import { parseListen, parseProxy, parsePublicUrl, parseUpstreams, type Read } from './parse-values.ts';
+import { parseListen, parseProxy, parsePublicUrl, parseUpstreams, parseWitnessLogs, type Read } from './parse-values.ts';
 import { type Path, readYaml, type Tree, type YamlFile } from './read-yaml.ts';
 import { type CheckedTree, checkTree, configKeys, type ConfigKey, type SchemaIssue } from './schema.ts';
 
@@ -210,6 +210,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },
     metadata: { kind: 'sqlite' },
+    witness: witnessOf(tree, pathOf),
     log: tree.log,
   };
 }
@@ -217,6 +218,17 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
 /** What is written in the file is relative to it, everything else to where the command was typed. */
 function pathReader(sources: Sources, input: ConfigInput): ResolvePath {
   return (text, key) => resolve(input.file !== undefined && sources.isInFile(key) ? dirname(input.file.path) : input.folder, text);
+}
+
+function witnessOf({ witness }: CheckedTree, pathOf: (text: string | undefined, key: Path) => string | undefined): WitnessConfig {
+  const stateDir = pathOf(witness.stateDir, ['witness', 'stateDir']) ?? '';
+  return {
+    name: witness.name,
+    listen: valueOf(parseListen(witness.listen)),
+    stateDir,
+    keyFile: pathOf(witness.keyFile, ['witness', 'keyFile']) ?? join(stateDir, 'witness.key'),
+    logs: valueOf(parseWitnessLogs(witness.logs?.map((text) => text.trim()) ?? [])),
+  };
 }
 
 /** What `outbound` says, and what it leaves open from the variables that Go's own programs read, upper case first. */

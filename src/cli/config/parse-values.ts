@@ -1,5 +1,6 @@
 import { isIP, isIPv6 } from 'node:net';
 import { isDatabaseName } from '../../protocol/layout.ts';
+import { parseVerifierKey } from '../../protocol/note.ts';
 import type { Say } from './faults.ts';
 import type { ListenAddress, UpstreamEntry, UpstreamsConfig } from './hub-config.ts';
 
@@ -103,4 +104,21 @@ export function parseOwnDatabaseName(text: string): Read<string> {
 /** Checks what can be checked without a disk: the caller resolves it. */
 export function parsePath(text: string): Read<string> {
   return text === '' || /\p{Cc}/u.test(text) || /^~(?:[/\\]|$)/.test(text) ? bad((m) => m.config.badPath) : { ok: true, value: text };
+}
+
+/** The name of a witness stands in its keys and reads as `host[/path]`, like that of a database. */
+export function parseWitnessName(text: string): Read<string> {
+  return isDatabaseName(text) ? { ok: true, value: text } : bad((m) => m.config.badWitnessName);
+}
+
+/** Verifier keys of the logs that a witness watches. */
+export function parseWitnessLogs(texts: readonly string[]): Read<readonly string[]> {
+  const seen = new Set<string>();
+  for (const [index, text] of texts.entries()) {
+    const key = parseVerifierKey(text);
+    if (!key.ok) return bad((m) => m.config.badWitnessLog(key.reason), index);
+    if (seen.has(key.value.text)) return bad((m) => m.config.witnessLogTwice, index);
+    seen.add(key.value.text);
+  }
+  return { ok: true, value: [...seen] };
 }

@@ -4,7 +4,17 @@ import { nearestName } from '../nearest-name.ts';
 import type { Say } from './faults.ts';
 import type { LogConfig, NameRuleConfig, OwnDatabaseConfig } from './hub-config.ts';
 import { parseNameRule } from './name-rule.ts';
-import { type Read, parseListen, parseOwnDatabaseName, parsePath, parseProxy, parsePublicUrl, parseUpstreams } from './parse-values.ts';
+import {
+  type Read,
+  parseListen,
+  parseOwnDatabaseName,
+  parsePath,
+  parseProxy,
+  parsePublicUrl,
+  parseUpstreams,
+  parseWitnessLogs,
+  parseWitnessName,
+} from './parse-values.ts';
 
 /**
  * Every key that a configuration may hold, with its bounds and its default: the one place to look, and what docs/config.md
@@ -71,6 +81,13 @@ const schema = z.strictObject({
   metadata: group({ kind: builtOnly('sqlite', ['sqlite', 'postgres']), urlEnv: notBuilt() }),
   policy: group({ rules: z.array(nameRule()).max(1_000).default([]) }),
   sync: group({ index: notBuilt(), everyMinutes: notBuilt(), tracked: notBuilt() }),
+  witness: group({
+    name: text(parseWitnessName).optional(),
+    listen: text(parseListen).default('127.0.0.1:8090'),
+    stateDir: text(parsePath).default('./witness'),
+    keyFile: text(parsePath).optional(),
+    logs: texts(64, parseWitnessLogs).optional(),
+  }),
   log: group({
     level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
     format: z.enum(['auto', 'json', 'pretty']).default('auto'),
@@ -99,6 +116,13 @@ export interface CheckedTree {
   };
   readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
   readonly policy: { readonly rules: readonly NameRuleConfig[] };
+  readonly witness: {
+    readonly name?: string | undefined;
+    readonly listen: string;
+    readonly stateDir: string;
+    readonly keyFile?: string | undefined;
+    readonly logs?: readonly string[] | undefined;
+  };
   readonly log: LogConfig;
 }
 
