@@ -78,6 +78,44 @@ test('what was being fetched ahead gets the priority of who comes to wait for it
   assert.equal(bench.origin.total, 1);
 });
 
+test('what is fetched ahead gets the priority of who waits for it in another process', async () => {
+  await using bench = await openBench();
+  publish(bench, small);
+  const release = held(bench);
+  const fetch = bench.origin.fetch.bind(bench.origin);
+  let urgency: Urgency | undefined;
+  bench.origin.fetch = (request, ...rest) => {
+    urgency = request;
+    return fetch(request, ...rest);
+  };
+  const artefact = artefactAt(keyOf(small, 'mod'));
+  assert.ok(artefact !== undefined);
+  const ahead = bench.station.filler.fill(artefact, 'prefetch', new AbortController().signal);
+  await until(() => urgency !== undefined);
+  assert.equal(priorityOf(urgency!), 'prefetch');
+  await bench.metadata.acquireLease(`wanted ${artefact.key}`);
+  await until(() => priorityOf(urgency!) === 'waited-for');
+  release();
+  await ahead;
+});
+
+test('who waits for the fill of another process says so as long as it waits', async () => {
+  await using bench = await openBench();
+  publish(bench, small);
+  const artefact = artefactAt(keyOf(small, 'mod'));
+  assert.ok(artefact !== undefined);
+  const wanted = `wanted ${artefact.key}`;
+  const acquire = bench.metadata.acquireLease.bind(bench.metadata);
+  let elsewhere = true;
+  bench.metadata.acquireLease = async (key) => (elsewhere && key === artefact.key ? { kind: 'held', ours: false } : acquire(key));
+  const seen: boolean[] = [];
+  const asking = bench.ask(`${address(small)}mod`);
+  while (!seen.at(-1)) seen.push(await bench.metadata.isLeaseHeld(wanted));
+  elsewhere = false;
+  assert.equal((await asking).outcome, 'miss');
+  assert.equal(await bench.metadata.isLeaseHeld(wanted), false);
+});
+
 async function until(holds: () => boolean): Promise<void> {
   for (const endMs = performance.now() + 10_000; !holds(); ) {
     assert.ok(performance.now() < endMs, 'it never came true');

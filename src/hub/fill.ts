@@ -1,9 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
 import type { BlobKey } from '../base/blob-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
-import type { Priority, Urgency } from '../base/gate.ts';
+import { type Priority, priorityOf, type Urgency } from '../base/gate.ts';
 import { invariant } from '../base/invariant.ts';
 import { type Log, withoutCredentials } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
@@ -17,22 +16,19 @@ import { moduleFileKey } from '../protocol/layout.ts';
 import { escapePath, type ModulePath } from '../protocol/module-path.ts';
 import { escapeVersion, type Version } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
-import type { BlobStore, StagedBlob } from '../store/blob-store.ts';
+import type { BlobStore } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
 import { noteDrift } from './drift.ts';
-import { keptBytesMax } from './kept-store.ts';
 import { LeaseReturns } from './lease-returns.ts';
-import { type Artefact, chunksOf, type StoredFiles, smallFileBytesMax } from './stored-files.ts';
+import { type Artefact, chunksOf, type StoredFiles } from './stored-files.ts';
 import { pause } from './pause.ts';
-import { PieceWriter } from './piece-writer.ts';
-
-const mebibyte = 1024 * 1024;
-
-/** The limits of golang.org/x/mod/zip; an `.info` is a few hundred bytes. */
-const sizeMaxBytes: Record<Artefact['kind'], number> = { info: 64 * 1024, mod: 16 * mebibyte, zip: 500 * mebibyte };
+import { type Lookup, type Progress, type Received, receive, sizeMaxBytes } from './receive.ts';
 
 /** How often a process asks whether another's fill has ended. */
 const leasePollMs = { first: 15, max: 250 };
+
+/** Held by who waits for a fill of another process. */
+const wantedKey = (key: BlobKey): string => `wanted ${key}`;
 
 /** A herd that waited for a failure fails together; the next request after this tries again. */
 const failureTtlMs = 1_000;
@@ -74,18 +70,6 @@ interface Checked {
   readonly proof: Proof;
   /** In which it was proved. */
   readonly record: ProvedRecord | undefined;
-}
-
-interface Progress {
-  receivedBytes: number;
-  readonly totalBytes: number | undefined;
-}
-
-/** A look-up that runs beside the download. */
-interface Lookup {
-  readonly record: Promise<ProvedRecord | undefined>;
-  /** Set as soon as it has failed: what cannot be proved need not be downloaded to its end. */
-  failure?: Error;
 }
 
 /**
@@ -157,12 +141,9 @@ export class Filler implements AsyncDisposable {
 
   async #underLease(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Promise<void> {
     const { stored } = this.#parts;
-    for (let waitMs = leasePollMs.first; !(await this.#acquire(artefact.key)); waitMs = Math.min(waitMs * 2, leasePollMs.max)) {
-      await pause(waitMs, signal);
-      signal.throwIfAborted();
-      if (await stored.has(artefact)) return;
-    }
+    if (!(await this.#acquireInTurn(artefact, urgency, signal))) return;
     let failure: FillFailure | undefined;
+    const watch = this.#watchWanted(artefact.key, urgency);
     try {
       // Another process may have sealed it between our look at the store and our lease.
       if (!(await stored.has(artefact))) await this.#measured(artefact, urgency, signal);
@@ -172,8 +153,37 @@ export class Filler implements AsyncDisposable {
       if (code !== undefined && code !== 'not-found' && code !== 'canceled') failure = { code, message: messageOf(error) };
       throw error;
     } finally {
+      clearInterval(watch);
       await this.#leases.giveBack(artefact.key, failure && { ...failure, failureTtlMs });
     }
+  }
+
+  /** Waits for the lease, or answers false when another process has stored it meanwhile. That process is told when somebody waits here. */
+  async #acquireInTurn(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Promise<boolean> {
+    let told = false;
+    try {
+      for (let waitMs = leasePollMs.first; !(await this.#acquire(artefact.key)); waitMs = Math.min(waitMs * 2, leasePollMs.max)) {
+        if (!told && priorityOf(urgency) === 'waited-for') {
+          told = true;
+          await this.#leases.acquire(wantedKey(artefact.key));
+        }
+        await pause(waitMs, signal);
+        signal.throwIfAborted();
+        if (await this.#parts.stored.has(artefact)) return false;
+      }
+      return true;
+    } finally {
+      if (told) await this.#leases.giveBack(wantedKey(artefact.key));
+    }
+  }
+
+  /** What is fetched ahead here gets the priority of whoever waits for it in another process. */
+  #watchWanted(key: BlobKey, urgency: Urgency): NodeJS.Timeout | undefined {
+    if (priorityOf(urgency) === 'waited-for') return undefined;
+    const look = async (): Promise<void> => {
+      if (await this.#parts.metadata.isLeaseHeld(wantedKey(key))) this.#raises.get(key)?.abort();
+    };
+    return setInterval(() => void look().catch(() => {}), leasePollMs.max).unref();
   }
 
   /** This process runs one fill of a key at a time: a lease that is ours already is one whose return was lost. */
@@ -399,47 +409,4 @@ interface Against {
 
 function fileNameOf({ kind, module, version }: Artefact): string {
   return `${module}@${version}${kind === 'mod' ? '/go.mod' : ''}`;
-}
-
-interface Received {
-  /** Of an `.info` or a `.mod`; a zip is hashed in the prover's thread. */
-  readonly hash: Hash;
-  /** Undefined when the bytes are few, and `small` has them all. */
-  readonly staged: StagedBlob | undefined;
-  /** All bytes of an `.info` or a `.mod`, when they are few. A zip is read again when it is served: what was proved are the bytes in its file. */
-  readonly small: Buffer | undefined;
-}
-
-/** Small files stay in memory and have no file before they are stored. */
-async function receive(
-  body: OriginBody,
-  into: { store: BlobStore; progress: Progress; kind: Artefact['kind']; lookup: Lookup | undefined },
-): Promise<Received> {
-  const { store, progress, kind, lookup } = into;
-  const limitBytes = sizeMaxBytes[kind];
-  const hash = createHash('sha256');
-  let small: Buffer[] | undefined = kind === 'zip' ? undefined : [];
-  let file: PieceWriter | undefined;
-  try {
-    for await (const chunk of body) {
-      if (lookup?.failure !== undefined) throw lookup.failure;
-      progress.receivedBytes += chunk.length;
-      if (progress.receivedBytes > limitBytes) throw new HubError('upstream-invalid', `the upstream sent more than ${limitBytes} bytes`);
-      if (kind !== 'zip') hash.update(chunk);
-      if (file === undefined && (kind === 'zip' || progress.receivedBytes > keptBytesMax)) {
-        file = new PieceWriter(await store.stage({ digest: 'given' }));
-        for (const earlier of small ?? []) await file.write(earlier);
-      }
-      await file?.write(chunk);
-      if (progress.receivedBytes > smallFileBytesMax) small = undefined;
-      // A copy: the body may use the memory of a chunk again.
-      small?.push(Buffer.from(chunk));
-    }
-    if (kind === 'zip') file ??= new PieceWriter(await store.stage({ digest: 'given' }));
-    await file?.flush();
-  } catch (error) {
-    await file?.staged[Symbol.asyncDispose]();
-    throw error;
-  }
-  return { hash, staged: file?.staged, small: small === undefined ? undefined : Buffer.concat(small) };
 }

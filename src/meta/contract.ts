@@ -329,7 +329,9 @@ function leases(make: Make): void {
     const attempts = await Promise.all(Array.from({ length: 10 }, () => metadata.acquireLease('a')));
     assert.deepEqual(attempts.map((attempt) => attempt.kind).toSorted(), ['acquired', ...Array.from({ length: 9 }, () => 'held')]);
     assert.equal((await metadata.acquireLease('b')).kind, 'acquired');
+    assert.equal(await metadata.isLeaseHeld('a'), true);
     await metadata.releaseLease('a');
+    assert.equal(await metadata.isLeaseHeld('a'), false);
     assert.equal((await metadata.acquireLease('a')).kind, 'acquired');
     assert.deepEqual(await metadata.acquireLease('b'), { kind: 'held', ours: true });
   });

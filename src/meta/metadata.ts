@@ -172,6 +172,8 @@ export interface Metadata extends OwnLogs, AsyncDisposable {
 
   /** One holder a key among all living processes; a dead owner's lease is void at once. */
   acquireLease(key: string): Promise<LeaseAttempt>;
+  /** Whether somebody has it, dead or alive: a cheap look, for hints only. */
+  isLeaseHeld(key: string): Promise<boolean>;
   /** A failure is remembered for `failureTtlMs`, so that the herd that waited fails together instead of one after another. */
   releaseLease(key: string, failure?: FillFailure & { readonly failureTtlMs: number }): Promise<void>;
 

@@ -209,6 +209,10 @@ class SqliteMetadata implements Metadata {
     return await this.#write('acquireLease', key, this.#sharedMs());
   }
 
+  async isLeaseHeld(key: string): Promise<boolean> {
+    return this.#one('lease', (row) => row['failure_code'] === null, key) ?? false;
+  }
+
   async releaseLease(key: string, failure?: FillFailure & { readonly failureTtlMs: number }): Promise<void> {
     await this.#write('releaseLease', key, failure, this.#sharedMs());
   }
