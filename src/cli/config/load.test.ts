@@ -96,7 +96,7 @@ test('every key can be set by its variable', () => {
     noProxy: 'a.example,10.0.0.0/8',
     caFile: '/srv/typed/ca.pem',
   });
-  assert.deepEqual(config.ownDatabase, { name: 'goyi.example/sumdb', keyFile: '/srv/typed/own.key', sign: 'all', former: [] });
+  assert.deepEqual(config.ownDatabase, { name: 'goyi.example/sumdb', keyFile: '/srv/typed/own.key', sign: 'all', former: [], witnesses: [] });
   assert.deepEqual(config.witness, {
     name: 'witness.example/w1',
     listen: { host: '', port: 8090, loopback: false },
