@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentEvents } from '../base/events.ts';
 import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import type { Metadata } from '../meta/metadata.ts';
+import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import type { CosignatureOutcome, CosignatureWish, WitnessAddress } from '../origin/witness-client.ts';
 import { openTreeNote } from '../protocol/checksum-record.ts';
 import { type CosignerSigner, cosign, findCosignature, generateCosigner } from '../protocol/cosignature.ts';
 import { parseNote } from '../protocol/note.ts';
 import { EMPTY_ROOT } from '../protocol/tree-hash.ts';
 import { provesConsistency } from '../protocol/tree-proof.ts';
+import { temporaryFolder } from '../../test/support/hub-process.ts';
 import { type OwnLogBench, addMany, lookUp, openOwnLogBench, ownSigner } from '../../test/support/own-log-bench.ts';
 import { ownDatabaseName } from '../../test/support/station-bench.ts';
 import { CosignHeads } from './cosign-heads.ts';
@@ -53,16 +56,17 @@ interface Cosigning extends AsyncDisposable {
   readonly witnesses: readonly [FakeWitness, FakeWitness];
   readonly forks: string[];
   readonly heads: CosignHeads;
-  /** Another process on the same data. */
-  another(metadata?: Metadata): Promise<{ readonly database: OwnDatabase; readonly heads: CosignHeads }>;
+  /** Another process on the same data, with an owner's name of its own for leases. */
+  another(): Promise<{ readonly database: OwnDatabase; readonly heads: CosignHeads }>;
 }
 
 async function start(): Promise<Cosigning> {
   const stack = new AsyncDisposableStack();
-  const bench = stack.use(await openOwnLogBench());
+  const file = join(stack.use(await temporaryFolder()).path, 'goyi.db');
+  const bench = stack.use(await openOwnLogBench(file));
   const witnesses = [new FakeWitness(east, 1), new FakeWitness(west, 2)] as const;
   const forks: string[] = [];
-  const another: Cosigning['another'] = async (metadata = bench.metadata) => {
+  const open = async (metadata: Metadata): ReturnType<Cosigning['another']> => {
     const database = await bench.open({ metadata });
     const heads = new CosignHeads({
       database,
@@ -77,7 +81,8 @@ async function start(): Promise<Cosigning> {
     });
     return { database, heads: stack.use(heads) };
   };
-  return { bench, witnesses, forks, another, ...(await another()), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const another = async (): ReturnType<Cosigning['another']> => open(stack.use(await openSqliteMetadata({ file, log: silentLog })));
+  return { bench, witnesses, forks, another, ...(await open(bench.metadata)), [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 /** Names of the witnesses whose cosignatures are on the newest note and hold. */
@@ -120,24 +125,18 @@ test('every process shows what one of them has asked for, and only one asks', as
   assert.equal(witnesses[0].asked.length, 1);
 });
 
-test('while another process holds the lease nothing is asked', async () => {
+test('while another process holds the lease nothing is asked, and when that one ends this one goes on', async () => {
   await using here = await start();
-  const { bench, database, witnesses } = here;
-  let held = true;
-  const metadata = new Proxy(bench.metadata, {
-    get(target, name) {
-      if (name === 'acquireLease' && held) return async () => ({ kind: 'held', ours: false });
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  await addMany(database, 0, 5);
-  const waiting = await here.another(metadata);
+  const { heads, witnesses } = here;
+  await addMany(here.database, 0, 5);
+  await heads.look();
+  const waiting = await here.another();
+  await addMany(here.database, 5, 6);
   await waiting.heads.look();
-  assert.deepEqual([witnesses[0].asked, await cosignersOf(waiting.database, witnesses)], [[], []]);
-  held = false;
+  assert.deepEqual([witnesses[0].asked, await cosignersOf(waiting.database, witnesses)], [[0], []]);
+  await heads[Symbol.asyncDispose]();
   await waiting.heads.look();
-  assert.deepEqual(await cosignersOf(waiting.database, witnesses), [east, west]);
+  assert.deepEqual([witnesses[0].asked, await cosignersOf(waiting.database, witnesses)], [[0, 5], [east, west]]);
 });
 
 test('a witness that faults rests longer and longer, and keeps nobody else from cosigning', async () => {
@@ -228,6 +227,7 @@ test('what was kept is believed only when it holds', async () => {
   const { bench, database, heads, witnesses } = here;
   await addMany(database, 0, 3);
   await heads.look();
+  await heads[Symbol.asyncDispose]();
   const name = `cosigned ${ownDatabaseName}`;
   const good = (await bench.metadata.setting(name))!;
   const { root, lines } = JSON.parse(good) as { root: string; lines: [string, string][] };
@@ -235,12 +235,14 @@ test('what was kept is believed only when it holds', async () => {
   const damages = ['', '{', '[]', 'null', good.replace('"treeSize":3', '"treeSize":2'), good.replace(root, EMPTY_ROOT.toString('base64'))];
   damages.push(JSON.stringify({ treeSize: 3, root, lines: foreign, alarms: [] }));
   damages.push(JSON.stringify({ treeSize: 3, root, lines: [[lines[0]![0], `${lines[0]![1]}\n\nmore`]], alarms: [] }));
+  let asked = 1;
   for (const damaged of damages) {
     await bench.metadata.recordSetting(name, damaged);
     const other = await here.another();
     witnesses[0].failure = witnesses[1].failure = new HubError('origin-unavailable', 'it is down');
     await other.heads.look();
     assert.deepEqual(await cosignersOf(other.database, witnesses), [], damaged);
+    assert.equal(witnesses[0].asked.length, (asked += 1), 'it is asked for anew');
     await other.heads[Symbol.asyncDispose]();
   }
   await bench.metadata.recordSetting(name, good);

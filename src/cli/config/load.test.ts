@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { generateCosigner } from '../../protocol/cosignature.ts';
 import { en } from '../messages/en.ts';
 import { zh } from '../messages/zh.ts';
 import { formatEffective } from './effective.ts';
@@ -322,6 +323,7 @@ test('a database of our own: off without a name, its key beside the data folder,
     keyFile: '/var/lib/goyi-keys/log.key',
     sign: 'all',
     former: [],
+    witnesses: [],
   });
   const rotated =
     'ownDatabase: {name: a.example/2, keyFile: keys/2.key, sign: private, former: [{name: a.example/1, keyFile: keys/1.key}]}';
@@ -330,6 +332,7 @@ test('a database of our own: off without a name, its key beside the data folder,
     keyFile: '/etc/goyi/keys/2.key',
     sign: 'private',
     former: [{ name: 'a.example/1', keyFile: '/etc/goyi/keys/1.key', sign: 'all' }],
+    witnesses: [],
   });
   const beside = 'ownDatabase: {name: a.example}\ndataDir: /srv/d';
   for (const keyFile of ['/srv/d-keys/k', '/srv/d..', '/srv/..d', '/srv/k'])
@@ -338,6 +341,41 @@ test('a database of our own: off without a name, its key beside the data folder,
   assert.deepEqual(faults(undefined, { env: { GOYI_OWN_DATABASE_FORMER: 'x' } }), [
     'GOYI_OWN_DATABASE_FORMER: ownDatabase.former: can only be set in the configuration file',
   ]);
+});
+
+const witnessKey = generateCosigner('witness.example/w1', Buffer.alloc(32, 1)).cosigner.key.cosigner.text;
+
+test('witnesses of our own database stand in the file alone', () => {
+  const text = `ownDatabase: {name: a.example, witnesses: [{url: "http://127.0.0.1:8090/w/", key: "${witnessKey}"}]}`;
+  const config = valid(text);
+  assert.deepEqual(config.ownDatabase?.witnesses, [{ url: 'http://127.0.0.1:8090/w', key: witnessKey }]);
+  assert.deepEqual(valid(formatEffective(config)), config);
+  assert.deepEqual(faults(undefined, { env: { GOYI_OWN_DATABASE_WITNESSES: 'x' } }), [
+    'GOYI_OWN_DATABASE_WITNESSES: ownDatabase.witnesses: can only be set in the configuration file',
+  ]);
+});
+
+test('faults of witnesses are told at once', () => {
+  const text = `ownDatabase:
+  name: a.example
+  witnesses:
+    - {url: "https://w.example/?x", key: "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"}
+    - {url: "https://user:secret@w.example", key: "${witnessKey}"}
+    - {url: ftp://w.example}
+    - {url: https://w.example, key: "${witnessKey}", name: w}
+`;
+  const told = faults(text);
+  assert.deepEqual(
+    told.map((fault) => /ownDatabase\S+/.exec(fault)?.[0]),
+    ['0.url', '0.key', '1.url', '2.key', '2.url', '3.name'].map((place) => `ownDatabase.witnesses.${place}:`),
+    told.join('\n'),
+  );
+  assert.match(told[0] ?? '', /address of a witness/);
+  assert.match(told[1] ?? '', /key with which the witness cosigns/);
+  const twice = `{url: https://w.example, key: "${witnessKey}"}`;
+  assert.match(faults(`ownDatabase: {name: a.example, witnesses: [${twice}, ${twice}]}`).join(), /witnesses\.1\.key: the same key stands here twice/);
+  assert.match(faults(`ownDatabase: {witnesses: [${twice}]}`).join(), /ownDatabase\.witnesses: there is no checksum database without a name/);
+  assert.match(faults(`ownDatabase: {name: a.example, witnesses: [${Array.from({ length: 9 }, () => twice).join()}]}`).join(), /at most 8/);
 });
 
 test('faults of several own databases are told at once', () => {
