@@ -68,7 +68,8 @@ test('heads are cosigned by a witness, and a copy of the hub that goes on by its
     key = await keyOf(first);
     await first.stop();
   }
-  for (const folder of ['', '-keys']) await cp(join(world.folder, `data${folder}`), join(world.folder, `copy${folder}`), { recursive: true });
+  for (const folder of ['', '-keys'])
+    await cp(join(world.folder, `data${folder}`), join(world.folder, `copy${folder}`), { recursive: true });
 
   await using witness = await startWitness({ stateDir: join(world.folder, 'witness'), logs: [key] });
   const cosigner = witness.keys[0]!.cosigner.text;

@@ -136,7 +136,13 @@ test('while another process holds the lease nothing is asked, and when that one 
   assert.deepEqual([witnesses[0].asked, await cosignersOf(waiting.database, witnesses)], [[0], []]);
   await heads[Symbol.asyncDispose]();
   await waiting.heads.look();
-  assert.deepEqual([witnesses[0].asked, await cosignersOf(waiting.database, witnesses)], [[0, 5], [east, west]]);
+  assert.deepEqual(
+    [witnesses[0].asked, await cosignersOf(waiting.database, witnesses)],
+    [
+      [0, 5],
+      [east, west],
+    ],
+  );
 });
 
 test('a witness that faults rests longer and longer, and keeps nobody else from cosigning', async () => {

@@ -246,5 +246,8 @@ function readKept(text: string | undefined): Kept | undefined {
 }
 
 function isPairs(value: unknown): value is readonly (readonly [string, string])[] {
-  return Array.isArray(value) && value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === 'string'));
+  return (
+    Array.isArray(value) &&
+    value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === 'string'))
+  );
 }
