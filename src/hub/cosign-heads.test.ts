@@ -228,6 +228,23 @@ test('a witness that has a larger tree than this hub is an alarm; one that anoth
   assert.match(heads.alarms.join(), /it has cosigned a tree of 10 records, more than this hub has$/);
 });
 
+test('a log that freezes while it is proved is not blamed on the witness', async () => {
+  await using here = await start();
+  const { bench, database, heads, witnesses } = here;
+  await addMany(database, 0, 3);
+  await heads.look();
+  await addMany(database, 3, 4);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  witnesses[0].gate = witnesses[1].gate = promise;
+  const looking = heads.look();
+  await addMany(database, 4, 5);
+  bench.signedHeads.heads.set(ownDatabaseName, { name: ownDatabaseName, treeSize: 5, root: 'other', note: '' });
+  await assert.rejects(database.latest(), { code: 'log-forked' });
+  resolve();
+  await looking;
+  assert.deepEqual([witnesses[0].asked, witnesses[0].head.size, here.forks, heads.alarms], [[0, 3], 3, [], []]);
+});
+
 test('what was kept is believed only when it holds', async () => {
   await using here = await start();
   const { bench, database, heads, witnesses } = here;

@@ -19,7 +19,7 @@ const restMaxMs = 10 * 60_000;
 const detailLengthMax = 500;
 
 export interface CosignHeadsParts {
-  readonly database: Pick<OwnDatabase, 'name' | 'newestHead' | 'attachCosignatures' | 'tile'>;
+  readonly database: Pick<OwnDatabase, 'name' | 'newestHead' | 'attachCosignatures' | 'tile' | 'state'>;
   /** At most eight, each key once. */
   readonly witnesses: readonly WitnessAddress[];
   /** Answers only what it has verified. @throws {HubError} log-forked when the witness has seen another log */
@@ -128,7 +128,9 @@ export class CosignHeads implements AsyncDisposable {
       cosigned.alarms.delete(text);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      if (codeOf(error) !== 'log-forked') return this.#rest(witness, error);
+      // A log that was frozen in the meantime has the same code, and says nothing about the witness.
+      const isFrozen = (await this.#parts.database.state()).frozen !== undefined;
+      if (codeOf(error) !== 'log-forked' || isFrozen) return this.#rest(witness, error);
       this.#alarm(witness, messageOf(error));
       cosigned.alarms.set(text, messageOf(error).slice(0, detailLengthMax));
     }
