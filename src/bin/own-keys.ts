@@ -44,9 +44,9 @@ async function mustRead(place: KeyPlace, dataDir: string): Promise<OwnKey> {
 /** What a worker signs with, the current one first: it reads the files by itself, so that no key is ever sent from process to process. @throws as above */
 export async function readOwnSigners({ ownDatabase }: HubConfig): Promise<readonly OwnSigner[]> {
   if (ownDatabase === undefined) return [];
-  const { former, ...current } = ownDatabase;
+  const { name, keyFile, sign, former } = ownDatabase;
   return Promise.all(
-    [current, ...former].map(async (database) => {
+    [{ name, keyFile, sign }, ...former].map(async (database) => {
       const signer = await readKeyFile({ file: database.keyFile, name: database.name });
       if (signer === undefined) throw gone(database);
       return { ...database, signer };

@@ -9,6 +9,7 @@ import type { Parsed } from '../base/parsed.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { keysFolderOf } from '../cli/config/own-database.ts';
 import { BackgroundScrub } from '../hub/background-scrub.ts';
+import { CosignHeads, type CosignHeadsParts } from '../hub/cosign-heads.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
@@ -27,8 +28,10 @@ import type { ZipProver } from '../origin/zip-prover.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
 import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
 import { createUrlTransport } from '../origin/upstream-transport.ts';
+import { requestCosignature } from '../origin/witness-client.ts';
 import { createNamePolicy } from '../policy/name-policy.ts';
 import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
+import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import type { OwnSigner } from './own-keys.ts';
@@ -74,6 +77,8 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
   const ownDatabases = await openOwnDatabases(stack, { config, store, metadata, proving: databases[0], parts });
+  const cosigning = cosignHeads(ownDatabases[0], { config, metadata, client, parts });
+  if (cosigning !== undefined) stack.use(cosigning);
   const station = stack.use(
     createStation({
       store,
@@ -82,6 +87,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       prover,
       databases,
       ownDatabases,
+      alarms: () => cosigning?.alarms ?? [],
       policy: checked(createNamePolicy(config.nameRules)),
       verify: config.verify,
       events,
@@ -120,7 +126,8 @@ async function openClient(
   version: string,
 ): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
-  const configuredOrigins = [...upstreamUrls, ...databaseUrls].map((url) => new URL(url));
+  const witnessUrls = config.ownDatabase?.witnesses.map(({ url }) => url) ?? [];
+  const configuredOrigins = [...upstreamUrls, ...databaseUrls, ...witnessUrls].map((url) => new URL(url));
   return openOutboundClient(config, { configuredOrigins, version });
 }
 
@@ -223,6 +230,18 @@ async function openOwnDatabases(stack: AsyncDisposableStack, own: OwnParts): Pro
     opened.push(stack.use(await openOwnDatabase(database)));
   }
   return opened;
+}
+
+/** Undefined when nobody is to cosign, and in a process that signs nothing. */
+function cosignHeads(
+  current: OwnDatabase | undefined,
+  { config, metadata, client, parts }: Pick<DatabaseParts, 'config' | 'metadata' | 'client' | 'parts'>,
+): CosignHeads | undefined {
+  const witnesses = config.ownDatabase?.witnesses.map(({ url, key }) => ({ url: new URL(url), key: checked(parseCosignerKey(key)) })) ?? [];
+  if (current === undefined || witnesses.length === 0) return undefined;
+  const limits = { firstByteMs: config.limits.upstreamMs };
+  const ask: CosignHeadsParts['ask'] = (wish, signal) => requestCosignature(wish, { client, limits }, signal);
+  return new CosignHeads({ database: current, witnesses, ask, metadata, events: parts.events, log: parts.log, clock: systemClock });
 }
 
 /** What the configuration's own checks let through must parse here too. */

@@ -37,6 +37,8 @@ export interface StationParts {
   readonly databases: readonly (ChecksumDatabase & ChecksumRelay)[];
   /** Those that this hub signs. */
   readonly ownDatabases: readonly (OwnRecords & ChecksumRelay)[];
+  /** What others found wrong with them, in sentences. */
+  readonly alarms?: () => readonly string[];
   readonly policy: NamePolicy;
   readonly verify: 'require' | 'off';
   readonly events: Events;
@@ -181,6 +183,7 @@ class StationImpl implements HubStation {
         .filter(({ breaker }) => breaker !== 'closed')
         .map(({ name, lastFault }) => `the upstream ${name} does not answer: ${lastFault ?? 'unknown reason'}`),
       ...databaseStates.flatMap(({ name, frozen }) => (frozen === undefined ? [] : [`the checksum database ${name} is frozen: ${frozen}`])),
+      ...(this.#parts.alarms?.() ?? []),
       ...(verify === 'off' ? ['verification is off: what is stored now is not proved'] : []),
     ];
     return {

@@ -18,7 +18,7 @@ import { type Version, checkPathVersion } from '../protocol/version.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { noteDrift } from './drift.ts';
 import { OwnAppender } from './own-appender.ts';
-import { OwnHeads } from './own-heads.ts';
+import { OwnHeads, type ShownHead } from './own-heads.ts';
 import { OwnShelf } from './own-shelf.ts';
 import { OwnTiles } from './own-tiles.ts';
 
@@ -138,6 +138,11 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
 
   async latest(): Promise<string> {
     return (await this.#heads.newest()).note;
+  }
+
+  /** The newest head, with its note as {@link latest} answers it. @throws as {@link latest} */
+  newestHead(): Promise<ShownHead> {
+    return this.#heads.newest();
   }
 
   /** Appends what can be proved and has no record yet, unless `cachedOnly`. @throws {HubError} not-cached, what proving or building throws, and as {@link latest} */

@@ -83,7 +83,7 @@ interface Rotation {
 }
 
 function tell({ own, next, key, made, dryRun }: Rotation, { terminal, messages, env }: Invocation): void {
-  const { former, ...current } = own;
+  const { former, witnesses, ...current } = own;
   const configuration = { ownDatabase: { ...next, former: [current, ...former] } };
   const gosumdb = key === undefined ? null : formatGoSumDb(key.verifierKey);
   terminal.value({ ok: true, dryRun, made, ...next, verifierKey: key?.verifierKey ?? null, gosumdb, configuration });
@@ -93,6 +93,8 @@ function tell({ own, next, key, made, dryRun }: Rotation, { terminal, messages, 
   terminal.line(`\n${stringify(configuration, { lineWidth: 0, aliasDuplicateObjects: false }).trimEnd()}\n`);
   const variables = ['ownDatabase.name', 'ownDatabase.keyFile', 'ownDatabase.sign'].map(variableName).filter((name) => env[name]);
   if (variables.length > 0) terminal.line(messages.key.rotateVariables(variables));
+  // A witness has a key for each log, and does not know this one yet.
+  if (witnesses.length > 0) terminal.line(messages.key.rotateWitnesses);
   terminal.line(messages.key.rotateClients(own.name));
   terminal.line(`\n${gosumdb ?? formatGoSumDb(`${next.name}+…`)}\n`);
   terminal.line(messages.key.rotateEnd(own.name));

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { after, beforeEach, test } from 'node:test';
 import { parse } from 'yaml';
 import { HubError } from '../../base/errors.ts';
+import { generateCosigner } from '../../protocol/cosignature.ts';
 import { generateSignerKey } from '../../protocol/note.ts';
 import type { KeyPlace, OwnKey } from '../backends.ts';
 import { loadConfig } from '../config/load.ts';
@@ -213,6 +214,7 @@ test('rotate makes a key under the next name, and its configuration is one', asy
     keyFile: nextFile,
     sign: 'private',
     former: [{ name: 'goyi.example/sumdb', keyFile: logKey, sign: 'private' }],
+    witnesses: [],
   });
   const again = await goyi('rotate --json');
   const { made, verifierKey, configuration } = JSON.parse(again.out) as { made: boolean; verifierKey: string; configuration: unknown };
@@ -227,6 +229,15 @@ test('rotate makes a key under the next name, and its configuration is one', asy
     third.ownDatabase.former.map(({ name }) => name),
     ['goyi.example/sumdb-2', 'goyi.example/sumdb'],
   );
+});
+
+test('rotate says that witnesses have to be told of the next database, and writes none of them for it', async () => {
+  const witness = generateCosigner('witness.example/w1', Buffer.alloc(32, 1)).cosigner.key.cosigner.text;
+  await configure(`ownDatabase: {name: goyi.example/sumdb, witnesses: [{url: "http://127.0.0.1:8090", key: "${witness}"}]}\n`);
+  await backends.makeKey(undefined, { name: 'goyi.example/sumdb', keyFile: logKey });
+  const rotated = await goyi('rotate');
+  assert.match(rotated.out, /write ownDatabase\.witnesses anew/);
+  assert.doesNotMatch(configurationIn(rotated.out), /witness/);
 });
 
 const names = [

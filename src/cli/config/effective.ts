@@ -55,8 +55,8 @@ export function formatListen({ host, port }: { readonly host: string; readonly p
 
 function ownDatabaseTree(own: HubConfig['ownDatabase']): Readonly<Record<string, unknown>> | undefined {
   if (own === undefined) return undefined;
-  const { former, ...current } = own;
-  return former.length === 0 ? current : { ...current, former };
+  const { former, witnesses, ...current } = own;
+  return { ...current, ...(former.length > 0 && { former }), ...(witnesses.length > 0 && { witnesses }) };
 }
 
 function formatUpstreams({ upstreams }: HubConfig): readonly string[] | undefined {

@@ -85,6 +85,14 @@ export interface OwnDatabaseConfig {
   readonly sign: 'all' | 'private';
 }
 
+/** Who cosigns the heads of our current database. */
+export interface OwnWitnessConfig {
+  /** Without trailing slash. */
+  readonly url: string;
+  /** With which it cosigns this one log: `NAME+HASH+KEY`. */
+  readonly key: string;
+}
+
 /** What `goyi witness` is told. */
 export interface WitnessConfig {
   /** Undefined: this is no configuration of a witness. */
@@ -118,9 +126,11 @@ export interface HubConfig {
   readonly verify: 'require' | 'off';
   /**
    * The database that clients are told to use, and the former ones, each with a key and a log of its own, that go on being signed for
-   * clients that were not changed over yet. No two share a name or a key file.
+   * clients that were not changed over yet. No two share a name or a key file. Witnesses, each with another key, cosign the current one alone.
    */
-  readonly ownDatabase: (OwnDatabaseConfig & { readonly former: readonly OwnDatabaseConfig[] }) | undefined;
+  readonly ownDatabase:
+    | (OwnDatabaseConfig & { readonly former: readonly OwnDatabaseConfig[]; readonly witnesses: readonly OwnWitnessConfig[] })
+    | undefined;
   readonly access: { readonly anonymous: readonly 'read'[] };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };

@@ -96,7 +96,13 @@ test('every key can be set by its variable', () => {
     noProxy: 'a.example,10.0.0.0/8',
     caFile: '/srv/typed/ca.pem',
   });
-  assert.deepEqual(config.ownDatabase, { name: 'goyi.example/sumdb', keyFile: '/srv/typed/own.key', sign: 'all', former: [] });
+  assert.deepEqual(config.ownDatabase, {
+    name: 'goyi.example/sumdb',
+    keyFile: '/srv/typed/own.key',
+    sign: 'all',
+    former: [],
+    witnesses: [],
+  });
   assert.deepEqual(config.witness, {
     name: 'witness.example/w1',
     listen: { host: '', port: 8090, loopback: false },
@@ -322,6 +328,7 @@ test('a database of our own: off without a name, its key beside the data folder,
     keyFile: '/var/lib/goyi-keys/log.key',
     sign: 'all',
     former: [],
+    witnesses: [],
   });
   const rotated =
     'ownDatabase: {name: a.example/2, keyFile: keys/2.key, sign: private, former: [{name: a.example/1, keyFile: keys/1.key}]}';
@@ -330,6 +337,7 @@ test('a database of our own: off without a name, its key beside the data folder,
     keyFile: '/etc/goyi/keys/2.key',
     sign: 'private',
     former: [{ name: 'a.example/1', keyFile: '/etc/goyi/keys/1.key', sign: 'all' }],
+    witnesses: [],
   });
   const beside = 'ownDatabase: {name: a.example}\ndataDir: /srv/d';
   for (const keyFile of ['/srv/d-keys/k', '/srv/d..', '/srv/..d', '/srv/k'])

@@ -19,16 +19,23 @@ export function keysFolderOf(dataDir: string): string {
 /** The databases that the hub signs. Expects a tree that {@link checkOwnDatabase} found faultless. */
 export function ownDatabaseOf(tree: CheckedTree, dataDir: string, resolve: ResolvePath): HubConfig['ownDatabase'] {
   const [current, ...former] = ownDatabases(tree, dataDir, resolve).map(({ name, keyFile, sign }) => ({ name, keyFile, sign }));
-  return tree.ownDatabase.name === undefined || current === undefined ? undefined : { ...current, former };
+  if (tree.ownDatabase.name === undefined || current === undefined) return undefined;
+  const witnesses = tree.ownDatabase.witnesses.map(({ url, key }) => ({ url: url.replace(/\/+$/, ''), key }));
+  return { ...current, former, witnesses };
 }
 
 /** Rules over several keys: whose names and files they are, and what can be signed. */
 export function checkOwnDatabase(tree: CheckedTree, dataDir: string, resolve: ResolvePath, check: Check): void {
-  const { name, keyFile, former } = tree.ownDatabase;
+  const { name, keyFile, former, witnesses } = tree.ownDatabase;
   const all = ownDatabases(tree, dataDir, resolve);
   const isOn = name !== undefined;
   check(['ownDatabase.name'], isOn || keyFile === undefined, ['ownDatabase', 'keyFile'], (m) => m.config.ownDatabaseUnnamed);
   check(['ownDatabase.name'], isOn || former.length === 0, ['ownDatabase', 'former'], (m) => m.config.ownDatabaseUnnamed);
+  check(['ownDatabase.name'], isOn || witnesses.length === 0, ['ownDatabase', 'witnesses'], (m) => m.config.ownDatabaseUnnamed);
+  for (const [index, { key }] of witnesses.entries()) {
+    const isFirst = witnesses.findIndex((other) => other.key === key) === index;
+    check(['ownDatabase.witnesses'], isFirst, ['ownDatabase', 'witnesses', index, 'key'], (m) => m.config.witnessTwice);
+  }
   const taken = new Set(publicNames(tree));
   const own = new Set<string>();
   const files = new Set<string>();

@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
+import { parseCosignerKey } from '../../protocol/cosignature.ts';
 import { isDatabaseName } from '../../protocol/layout.ts';
 import { parseVerifierKey } from '../../protocol/note.ts';
 import type { Say } from './faults.ts';
@@ -109,6 +110,19 @@ export function parsePath(text: string): Read<string> {
 /** The name of a witness stands in its keys and reads as `host[/path]`, like that of a database. */
 export function parseWitnessName(text: string): Read<string> {
   return isDatabaseName(text) ? { ok: true, value: text } : bad((m) => m.config.badWitnessName);
+}
+
+/** Where a witness takes heads: below it lies `add-checkpoint`. Answered without trailing slash. */
+export function parseWitnessUrl(text: string): Read<string> {
+  const url = parseHttpUrl(text);
+  if (url === undefined || url.username !== '' || url.password !== '') return bad((m) => m.config.badWitnessUrl);
+  return { ok: true, value: url.href.replace(/\/+$/, '') };
+}
+
+/** With which a witness cosigns one log. */
+export function parseWitnessKey(text: string): Read<string> {
+  const key = parseCosignerKey(text);
+  return key.ok ? { ok: true, value: text } : bad((m) => m.config.badWitnessKey(key.reason));
 }
 
 /** Verifier keys of the logs that a witness watches. */

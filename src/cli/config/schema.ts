@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
 import { nearestName } from '../nearest-name.ts';
 import type { Say } from './faults.ts';
-import type { LogConfig, NameRuleConfig, OwnDatabaseConfig } from './hub-config.ts';
+import type { LogConfig, NameRuleConfig, OwnDatabaseConfig, OwnWitnessConfig } from './hub-config.ts';
 import { parseNameRule } from './name-rule.ts';
 import {
   type Read,
@@ -12,8 +12,10 @@ import {
   parseProxy,
   parsePublicUrl,
   parseUpstreams,
+  parseWitnessKey,
   parseWitnessLogs,
   parseWitnessName,
+  parseWitnessUrl,
 } from './parse-values.ts';
 
 /**
@@ -57,6 +59,10 @@ const schema = z.strictObject({
       .array(
         z.strictObject({ name: text(parseOwnDatabaseName), keyFile: text(parsePath), sign: z.enum(['all', 'private']).default('all') }),
       )
+      .max(8)
+      .default([]),
+    witnesses: z
+      .array(z.strictObject({ url: text(parseWitnessUrl), key: text(parseWitnessKey) }))
       .max(8)
       .default([]),
   }),
@@ -113,6 +119,7 @@ export interface CheckedTree {
     readonly keyFile?: string | undefined;
     readonly sign: OwnDatabaseConfig['sign'];
     readonly former: readonly OwnDatabaseConfig[];
+    readonly witnesses: readonly OwnWitnessConfig[];
   };
   readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
   readonly policy: { readonly rules: readonly NameRuleConfig[] };
@@ -191,6 +198,7 @@ export function namesInGroup(path: readonly (string | number)[]): readonly strin
 const namesInEntry: ReadonlyMap<string, readonly string[]> = new Map([
   ['policy.rules', ['match', 'action', 'reason']],
   ['ownDatabase.former', ['name', 'keyFile', 'sign']],
+  ['ownDatabase.witnesses', ['url', 'key']],
 ]);
 
 function group<T extends z.core.$ZodLooseShape>(shape: T): z.ZodPrefault<z.ZodObject<T, z.core.$strict>> {

@@ -196,6 +196,8 @@ export const en: Messages = {
     rotateWrite: 'write this into the configuration file in place of ownDatabase, then reload (SIGHUP) or restart the hub:',
     rotateVariables: (names: readonly string[]): string =>
       `these variables go before the file, take them away or change them: ${list(names)}`,
+    rotateWitnesses:
+      'each witness needs the new database among its logs, and cosigns it with another key: write ownDatabase.witnesses anew with what the witness says',
     rotateClients: (former: string): string => `then set this on every client; until then ${former} goes on answering those that have it:`,
     rotateEnd: (former: string): string => `when no client has ${former} any more, take it out of former`,
   },
@@ -306,6 +308,10 @@ export const en: Messages = {
     keyFileTwice: 'the same key file stands here twice: each database has a key of its own',
     signAllUnproved:
       'sign: all cannot go with verify: off, because what cannot be proved is never recorded: write sign: private, or verify: require',
+    badWitnessUrl: 'must be the address of a witness that begins with http:// or https://, without user, ? and #',
+    badWitnessKey: (reason: string): string =>
+      `must be the key with which the witness cosigns this database, NAME+HASH+KEY as the witness tells it (${reason})`,
+    witnessTwice: 'the same key stands here twice: each witness counts once',
     badWitnessName: 'must read host[/path], such as witness.corp.example/w1',
     badWitnessLog: (reason: string): string => `each entry must be the key of a database, written NAME+HASH+KEY (${reason})`,
     witnessLogTwice: 'the same key stands here twice',
