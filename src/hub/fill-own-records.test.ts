@@ -54,6 +54,20 @@ test('a fill has appended its record before it is answered', async () => {
   assert.equal(bench.database.lookups, lookups + 1, 'the look-up asked nobody');
 });
 
+test('row and record of a fill are handed in at one moment, so that they share a commit', async () => {
+  await using signing = await openSigning();
+  const { bench, log } = signing;
+  const module = makeModule('one.example/m', 'v1.0.0');
+  bench.origin.publish(module);
+  bench.database.record(module);
+  const order: string[] = [];
+  log.metadataFaults = (point, write) => {
+    if (write === 'recordFile' || write === 'appendOwn') order.push(`${point} ${write}`);
+  };
+  await bench.ask(`${address(module)}zip`);
+  assert.deepEqual(order.slice(0, 2), ['before recordFile', 'before appendOwn']);
+});
+
 test('a look-up fetches nothing, and bytes that come later must match', async () => {
   await using signing = await openSigning();
   const { bench, log } = signing;

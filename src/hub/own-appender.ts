@@ -3,6 +3,8 @@ import type { OwnEntry, OwnLogs, OwnRecord } from '../meta/own-log.ts';
 
 /** Appended in one write. */
 const batchMax = 1_000;
+/** Writes under way at once. The metadata commits those together that come together; each costs the root of the tree. */
+const writesMax = 3;
 /** Versions that wait for a batch to end; a client waits behind each. */
 const waitingMax = 20_000;
 
@@ -14,8 +16,8 @@ interface Waiting {
 }
 
 /**
- * Appends in batches: the first entry goes at once, and whatever comes while it is being written goes together in the next. So nobody waits for a
- * clock, and the more there is to do, the more of it shares a write.
+ * Appends in batches: while few writes are under way an entry goes at once, and whatever comes while they are goes together in the next. So nobody waits
+ * for a clock, and the more there is to do, the more of it shares a write.
  */
 export class OwnAppender {
   readonly #name: string;
@@ -24,7 +26,7 @@ export class OwnAppender {
   readonly #onAppended: () => void;
   /** By `module@version`, in the order of arrival. */
   readonly #waiting = new Map<string, Waiting>();
-  #running: Promise<void> | undefined;
+  readonly #writes = new Set<Promise<void>>();
 
   constructor(options: { name: string; metadata: Pick<OwnLogs, 'appendOwn'>; sizeMin: () => number; onAppended: () => void }) {
     this.#name = options.name;
@@ -37,7 +39,10 @@ export class OwnAppender {
     return this.#waiting.size;
   }
 
-  /** The version's record once it is durable: this entry, or what the log had before. @throws {HubError} overloaded, log-forked, storage-full, storage-fault */
+  /**
+   * The version's record once it is durable: this entry, or what the log had before. Unless others wait, the write is handed in before this returns.
+   * @throws {HubError} overloaded, log-forked, storage-full, storage-fault
+   */
   append(entry: OwnEntry): Promise<OwnRecord> {
     const key = `${entry.module}@${entry.version}`;
     const already = this.#waiting.get(key);
@@ -46,23 +51,24 @@ export class OwnAppender {
       return Promise.reject(new HubError('overloaded', `more than ${waitingMax} records wait to be appended to ${this.#name}`));
     const { promise: record, resolve, reject } = Promise.withResolvers<OwnRecord>();
     this.#waiting.set(key, { entry, record, resolve, reject });
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#startWrite();
     return record;
   }
 
   /** Resolves when nothing waits any more. */
   async settled(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    while (this.#writes.size > 0) await Promise.all(this.#writes);
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      const batch = [...this.#waiting.entries()].slice(0, batchMax);
-      for (const [key] of batch) this.#waiting.delete(key);
-      await this.#write(batch.map(([, waiting]) => waiting));
-    }
+  #startWrite(): void {
+    if (this.#waiting.size === 0 || this.#writes.size >= writesMax) return;
+    const batch = [...this.#waiting.entries()].slice(0, batchMax);
+    for (const [key] of batch) this.#waiting.delete(key);
+    const write = this.#write(batch.map(([, waiting]) => waiting)).finally(() => {
+      this.#writes.delete(write);
+      this.#startWrite();
+    });
+    this.#writes.add(write);
   }
 
   async #write(batch: readonly Waiting[]): Promise<void> {

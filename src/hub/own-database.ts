@@ -52,6 +52,8 @@ export interface OwnDatabaseParts {
   };
 }
 
+/** Clients look up in bursts: after so long without a look-up nobody is waited for. */
+const lookUpsMs = 10_000;
 const defaultRecordCacheBytes = 4 * 1024 * 1024;
 
 /**
@@ -87,6 +89,8 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
   readonly #shelf: OwnShelf;
   readonly #records: LRUCache<string, OwnRecord>;
   readonly #flights = new SingleFlight<OwnRecord | undefined>();
+  /** When somebody last asked for a record. */
+  #lookedUpMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: OwnDatabaseParts) {
     const { name, signer, metadata, signedHeads, store, events, log, clock, limits = {} } = parts;
@@ -100,7 +104,7 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
       name,
       metadata,
       sizeMin: () => this.#heads.shownSize,
-      onAppended: () => this.#shelf.wake(),
+      onAppended: () => this.#appended(),
     });
     this.#records = new LRUCache({
       maxSize: recordCacheBytes,
@@ -149,6 +153,7 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
   async lookupAnswer(module: string, version: string, options: { cachedOnly: boolean }, signal: AbortSignal): Promise<string | undefined> {
     const subject = checkSubject(module, version);
     if (!this.#signs(subject.module)) return undefined;
+    this.#lookedUpMs = this.#parts.clock.monotonicMs();
     const record = (await this.#recorded(subject)) ?? (options.cachedOnly ? undefined : await this.#find(subject, signal));
     if (record === undefined && options.cachedOnly)
       throw new HubError('not-cached', `${this.name} has no record of ${module}@${version} yet, and the request forbids making one`);
@@ -175,9 +180,12 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
     return this.#recorded({ module, version });
   }
 
-  /** Appends what the public database proved of a module that is being stored; does nothing when this database has no public modules. @throws {HubError} as {@link OwnAppender.append} */
+  /**
+   * Appends what the public database proved of a module that is being stored; does nothing when this database has no public modules. The write is handed in
+   * before this returns, so that it shares a transaction with what is handed in at the same moment. @throws {HubError} as {@link OwnAppender.append}
+   */
   async recordProved(module: ModulePath, version: Version, proved: RecordHashes & { readonly database: string }): Promise<void> {
-    if (this.#parts.sign !== 'all' || this.#isPrivate(module) || (await this.#recorded({ module, version })) !== undefined) return;
+    if (this.#parts.sign !== 'all' || this.#isPrivate(module) || this.#records.has(`${module}@${version}`)) return;
     const { zipHash, modHash, database } = proved;
     await this.#append({ module, version, zipHash, modHash, provedBy: database });
   }
@@ -203,6 +211,15 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
     this.#tiles.stop(reason);
     await this.#appender.settled();
     await this.#shelf[Symbol.asyncDispose]();
+  }
+
+  /** While clients look things up, the head that the next of them needs is remembered before it asks. */
+  #appended(): void {
+    this.#shelf.wake();
+    if (this.#parts.clock.monotonicMs() - this.#lookedUpMs > lookUpsMs) return;
+    this.#heads
+      .newest()
+      .catch((error: unknown) => this.#parts.log.debug('the head could not be remembered yet', { reason: messageOf(error) }));
   }
 
   #isPrivate(module: ModulePath): boolean {

@@ -95,6 +95,18 @@ suite('tiles', () => {
     assert.deepEqual(await again.tile({ level: 0, index: 100, width: 256 }, online, signal), full.get('0/100'));
   });
 
+  test('a tile that was proved, left memory and was changed since is not believed again', async () => {
+    await using bench = await openOwnLogBench();
+    const database = await bench.open({ limits: { tileCacheBytes: 1 } });
+    await addMany(database, 0, 1024);
+    await database.settled();
+    const ask = (index: number): Promise<Buffer | undefined> => database.tile({ level: 0, index, width: 256 }, online, signal);
+    for (const index of [0, 1, 2, 0, 1]) assert.deepEqual(await ask(index), full.get(`0/${index}`));
+    bench.store.tamper(`modules/sumdb/${ownDatabaseName}/tile/8/0/000` as BlobKey, Buffer.from(full.get('0/0')!).fill(1, 40, 41));
+    assert.deepEqual(await ask(0), full.get('0/0'));
+    assert.equal(bench.store.aside.length, 1);
+  });
+
   test('a process sees at once what another appended', async () => {
     await using bench = await openOwnLogBench();
     const left = await bench.open();

@@ -30,16 +30,7 @@ export class OwnLogWrites {
       const recordId = kept.size + leaves.length;
       const { module, version } = entry;
       if (
-        this.#prepared.run(
-          'insertOwnRecord',
-          id,
-          recordId,
-          module,
-          version,
-          rawHash(entry.zipHash),
-          rawHash(entry.modHash),
-          entry.provedBy ?? null,
-        ) === 1
+        this.#prepared.run('insertOwnRecord', id, recordId, module, version, entry.zipHash, entry.modHash, entry.provedBy ?? null) === 1
       ) {
         records.push({ ...entry, id: recordId });
         leaves.push(recordHash(formatChecksumRecord(entry)));
@@ -112,24 +103,12 @@ export function ownRecordOf(row: Row): OwnRecord {
     id: integer(row, 'id'),
     module: text(row, 'module'),
     version: text(row, 'version'),
-    zipHash: hashOf(blob(row, 'zip_hash')),
-    modHash: hashOf(blob(row, 'mod_hash')),
+    zipHash: text(row, 'zip_hash'),
+    modHash: text(row, 'mod_hash'),
     provedBy: row['proved_by'] === null ? undefined : text(row, 'proved_by'),
   };
 }
 
 export function ownTileOf(row: Row): OwnTile {
   return { level: integer(row, 'level'), index: integer(row, 'tile_index'), bytes: blob(row, 'hashes') };
-}
-
-const hashPrefix = 'h1:';
-
-function rawHash(hash: string): Buffer {
-  const raw = Buffer.from(hash.slice(hashPrefix.length), 'base64');
-  invariant(hash === hashOf(raw) && raw.length === 32, `${JSON.stringify(hash)} is no hash of a record`);
-  return raw;
-}
-
-function hashOf(raw: Uint8Array): string {
-  return hashPrefix + Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('base64');
 }

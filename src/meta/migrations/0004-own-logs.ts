@@ -12,8 +12,8 @@ CREATE TABLE own_record (
   id INTEGER NOT NULL CHECK (id >= 0),
   module TEXT NOT NULL,
   version TEXT NOT NULL,
-  zip_hash BLOB NOT NULL CHECK (length(zip_hash) = 32),
-  mod_hash BLOB NOT NULL CHECK (length(mod_hash) = 32),
+  zip_hash TEXT NOT NULL CHECK (zip_hash GLOB 'h1:*' AND length(zip_hash) = 47),
+  mod_hash TEXT NOT NULL CHECK (mod_hash GLOB 'h1:*' AND length(mod_hash) = 47),
   proved_by TEXT,
   PRIMARY KEY (log, id)
 ) STRICT, WITHOUT ROWID;
