@@ -144,3 +144,31 @@ test('a full disk is said and forgotten; the next version brings the list up to 
   await lists.settled();
   assert.equal(await onDisk(it.store), 'v1.0.1\nv1.0.2\n');
 });
+
+test('a walk over any number of modules waits for room; what nobody waits for is bounded', async () => {
+  await using it = await bench();
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const looked = new Set<string>();
+  it.store.readSmall = async (key) => {
+    await held;
+    looked.add(key);
+    return undefined;
+  };
+  {
+    await using lists = it.make();
+    const named = (serial: number): ModulePath => `rsc.io/m${serial}` as ModulePath;
+    for (let serial = 0; serial < 4_000; serial += 1) lists.refresh(named(serial));
+    await lists.room();
+    for (let serial = 4_000; serial < 20_000; serial += 1) lists.refresh(named(serial));
+    let hasRoom = false;
+    const room = lists.room().then(() => {
+      hasRoom = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(hasRoom, false);
+    release();
+    await room;
+  }
+  assert.equal(looked.size, 10_004, 'those under way and the newest of those that waited');
+  assert.ok(looked.has(listKey('rsc.io/m19999' as ModulePath)));
+});
