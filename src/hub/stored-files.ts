@@ -65,7 +65,20 @@ export class StoredFiles {
    * it has to be proved first. Each caller gets a blob of its own.
    */
   async open(artefact: Artefact): Promise<Served | undefined> {
-    return this.#memory.get(artefact.key) ?? (await this.#openStored(artefact));
+    const kept = this.#memory.get(artefact.key);
+    return kept === undefined ? await this.#openStored(artefact) : this.#settled(artefact.key, kept);
+  }
+
+  /**
+   * What is asked for again gets memory of its own. Files that are asked for once share a slab and leave the cache together; among them
+   * one that stays would keep the whole slab alive. To give each its own at once would leave the allocator with holes of every size.
+   */
+  #settled(key: BlobKey, kept: ServedBytes): ServedBytes {
+    const bytes = ownBytes(kept.bytes);
+    if (bytes === kept.bytes) return kept;
+    const settled = { ...kept, bytes };
+    this.#memory.set(key, settled);
+    return settled;
   }
 
   /** Whether the store has it and the metadata knows it, whatever is in memory. */
@@ -162,7 +175,7 @@ export class StoredFiles {
   #keep(artefact: Artefact, bytes: Buffer, sha256: string): ServedBytes {
     const served: ServedBytes = {
       kind: 'bytes',
-      bytes: ownBytes(bytes),
+      bytes,
       contentType: contentTypes[artefact.kind],
       immutable: true,
       etag: `"${sha256}"`,
