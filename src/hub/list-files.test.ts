@@ -59,6 +59,28 @@ test('many calls cost few writes, and a list that is right already none', async 
   assert.equal(writes, 1);
 });
 
+test('a list is made from the versions of its module and of no other', async () => {
+  const touched = new Set<string>();
+  await using it = await bench({ faults: (_, operation, key) => void touched.add(`${operation} ${key ?? 'staging'}`) });
+  for (const name of ['rsc.io/quote', 'rsc.io/quote/v3', 'rsc.io/other'])
+    for (let patch = 0; patch < 3; patch += 1) await it.metadata.recordFile(rowOf(patch, { module: name }));
+  touched.clear();
+  const asked: string[] = [];
+  const storedVersions = it.metadata.storedVersions.bind(it.metadata);
+  it.metadata.storedVersions = (path) => {
+    asked.push(path);
+    return storedVersions(path);
+  };
+  {
+    await using lists = it.make();
+    lists.refresh(module);
+  }
+  assert.deepEqual(asked, [module, module]);
+  assert.ok(touched.size > 0);
+  for (const what of touched) assert.ok(what.endsWith(` ${listKey(module)}`) || what.endsWith(' staging'), what);
+  assert.equal(await onDisk(it.store), 'v1.0.0\nv1.0.1\nv1.0.2\n');
+});
+
 test('of a thousand modules all are written, a few at a time', async () => {
   await using it = await bench();
   let running = 0;
