@@ -134,14 +134,12 @@ async function measureMetadata(subject: Subject): Promise<void> {
 
 async function time<T>(subject: Subject, test: string, items: readonly T[], work: (item: T, at: number) => Promise<void>): Promise<void> {
   const elapsedMs: number[] = [];
-  const before = process.cpuUsage();
   for (const [at, item] of items.entries()) {
     const startedMs = performance.now();
     await work(item, at);
     elapsedMs.push(performance.now() - startedMs);
   }
-  const { user, system } = process.cpuUsage(before);
-  subject.add(test, { 'p50, ms': spreadOf(elapsedMs).median, 'CPU, ms': (user + system) / 1000 / items.length });
+  subject.add(test, { 'p50, ms': spreadOf(elapsedMs).median });
 }
 
 async function ask(subject: Subject, test: string, paths: readonly string[]): Promise<Replay> {

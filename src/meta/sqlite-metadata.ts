@@ -144,7 +144,8 @@ class SqliteMetadata implements Metadata {
   }
 
   async storedVersions(module: string): Promise<readonly string[]> {
-    return this.#many('storedVersions', (row) => text(row, 'version'), module);
+    const versions = this.#one('storedVersions', (row) => (row['versions'] === null ? '' : text(row, 'versions')), module);
+    return versions === undefined || versions === '' ? [] : versions.split('\n');
   }
 
   async totals(): Promise<{ files: number; sizeBytes: number; versions: number }> {
