@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { usageOf } from './process-tree.ts';
+import { silentLog } from '../src/base/log.ts';
+import { silentEvents } from '../src/base/events.ts';
+import { openSqliteMetadata } from '../src/meta/sqlite-metadata.ts';
+import { openFsStore } from '../src/store/fs-store.ts';
+import { temporaryFolder } from '../test/support/hub-process.ts';
+import { growthTable } from './growth-table.ts';
+import { residentOf, usageOf } from './process-tree.ts';
+import { ScaleStore, keyOf } from './scale-store.ts';
 import { ratiosOf, shortly, spreadOf } from './statistics.ts';
 import { WeakLink } from './weak-link.ts';
 import { parseWrk } from './wrk.ts';
@@ -86,8 +93,59 @@ test('every n-th large body is cut in the middle', () => {
 
 test('usageOf counts the CPU time and the memory of a process', { skip: process.platform !== 'linux' && 'there is no /proc' }, () => {
   const before = usageOf(process.pid);
-  for (const startedMs = performance.now(); performance.now() - startedMs < 60; ) Math.random();
+  // Of CPU time, not of the clock: on a busy machine little of the one is in the other.
+  for (const started = process.cpuUsage(); process.cpuUsage(started).user < 60_000; ) Math.random();
   const after = usageOf(process.pid);
   assert.ok(after.cpuSeconds > before.cpuSeconds);
   assert.ok(after.rssMiB > 10 && after.peakMiB > 10);
+});
+
+test('residentOf names every process of a family, the one at the top first', {
+  skip: process.platform !== 'linux' && 'there is no /proc',
+}, () => {
+  const [own = 0] = residentOf(process.pid);
+  assert.ok(Math.abs(own - process.memoryUsage().rss / 2 ** 20) < 20);
+});
+
+test('growthTable compares each size with the smallest that has the figure, round by round', () => {
+  const row = (contender: string, test: string, figures: Record<string, number[]>): Parameters<typeof growthTable>[0][number] => {
+    return { suite: 'scale', test, contender, figures, notes: [] };
+  };
+  const table = growthTable([
+    row('10^3', 'hit', { ms: [1, 2] }),
+    row('10^4', 'hit', { ms: [2, 2] }),
+    row('10^4', 'fill', { ms: [4] }),
+    row('10^5', 'fill', { ms: [10] }),
+  ]);
+  assert.deepEqual(table.split('\n'), [
+    '| test | figure | 10^3 | 10^4 | 10^5 |',
+    '| --- | --- | --- | --- | --- |',
+    '| hit | ms | 1.50 | 2.00 · **1.50 (1.00 … 2.00)** |  |',
+    '| fill | ms |  | 4.00 | 10.0 · **2.50** |',
+  ]);
+});
+
+test('a store that was made without fetching is one that a hub could have filled', async () => {
+  await using folder = await temporaryFolder();
+  const made = new ScaleStore(folder.path, 35);
+  await made.write(() => {});
+  await using metadata = await openSqliteMetadata({ file: made.databaseFile, log: silentLog });
+  await using store = await openFsStore({ root: folder.path, events: silentEvents, log: silentLog });
+  const { files, versions } = await metadata.totals();
+  assert.deepEqual({ files, versions }, { files: 105, versions: 35 });
+  const index = await metadata.indexSince(0, 100);
+  assert.equal(index.length, 35);
+  const [first] = index;
+  assert.ok(first !== undefined);
+  assert.equal((await metadata.storedVersions(first.module)).length, 10);
+  assert.equal((await metadata.answer(`${first.module}/@v/list`))?.body.split('\n').length, 11);
+  assert.equal((await metadata.indexSince(made.storedAtMs(30) * 1000, 100)).length, 5);
+  for (const name of made.sample) {
+    for (const kind of ['info', 'mod', 'zip'] as const) {
+      const present = await store.readSmall(keyOf(name, kind), 10_000);
+      const row = await metadata.file(keyOf(name, kind));
+      assert.ok(present !== undefined && row !== undefined);
+      assert.deepEqual([present.fingerprint, present.bytes.length], [row.fingerprint, row.sizeBytes]);
+    }
+  }
 });

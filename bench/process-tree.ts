@@ -27,6 +27,11 @@ export function usageOf(rootPid: number): Usage {
   return { cpuSeconds: ticks / ticksPerSecond, rssMiB: rss / 1024, peakMiB: peak / 1024 };
 }
 
+/** What each living process has resident now, in MiB: the one at the top first. */
+export function residentOf(rootPid: number): readonly number[] {
+  return familyOf(rootPid).map(({ pid }) => kibibytes(read(`/proc/${pid}/status`), 'VmRSS') / 1024);
+}
+
 /** Peaks are measured from now on. */
 export function forgetPeaks(rootPid: number): void {
   for (const { pid } of familyOf(rootPid)) {

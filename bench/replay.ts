@@ -4,6 +4,8 @@ export interface Replay {
   readonly seconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** What each took, in the order in which they were answered: with one in flight that of the paths. */
+  readonly latenciesMs: readonly number[];
   readonly bytes: number;
   /** `STATUS PATH` of what was not answered with 200, the first few. */
   readonly failures: readonly string[];
@@ -35,10 +37,9 @@ export async function replay(
   await Promise.all(Array.from({ length: inFlight }, one));
   const seconds = (performance.now() - startedMs) / 1000;
   agent.destroy();
-  latencies.sort((a, b) => a - b);
-  const percentile = (percent: number): number =>
-    latencies[Math.min(latencies.length - 1, Math.floor((latencies.length * percent) / 100))] ?? 0;
-  return { seconds, p50Ms: percentile(50), p99Ms: percentile(99), bytes, failures };
+  const sorted = latencies.toSorted((a, b) => a - b);
+  const percentile = (percent: number): number => sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0;
+  return { seconds, p50Ms: percentile(50), p99Ms: percentile(99), latenciesMs: latencies, bytes, failures };
 }
 
 /** Status 0: no answer, or one that broke off. */

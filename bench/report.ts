@@ -1,3 +1,4 @@
+import { growthTable } from './growth-table.ts';
 import { type Spread, ratiosOf, shortly, spreadOf } from './statistics.ts';
 
 /** One test of one contender: a value a round for each of its figures. */
@@ -40,7 +41,9 @@ export class Report {
   tables(): string {
     if (this.#isTerminal) process.stderr.write('\r\x1b[K');
     const suites = [...new Set(this.rows.map(({ suite }) => suite))];
-    return suites.map((suite) => `## ${suite}\n\n${this.#table(suite)}\n`).join('\n');
+    const table = (suite: string): string =>
+      suite === 'scale' ? growthTable(this.rows.filter((row) => row.suite === suite)) : this.#table(suite);
+    return suites.map((suite) => `## ${suite}\n\n${table(suite)}\n`).join('\n');
   }
 
   #table(suite: string): string {

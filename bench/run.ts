@@ -14,16 +14,17 @@ import { Lab } from './lab.ts';
 import { runOwnLog } from './own-log.ts';
 import { openRecording } from './recording.ts';
 import { Report } from './report.ts';
+import { runScale } from './scale.ts';
 import type { LinkConditions } from './weak-link.ts';
 
 const usage = `npm run bench -- [OPTIONS]
   --quick                 less of everything: under two minutes
-  --suites LIST           of hot, cold, client, large, log (default: the first three); log is about goyi alone
+  --suites LIST           of hot, cold, client, large, log, scale (default: the first three); log and scale are about goyi alone
   --goproxy PATH          compare with this goproxy/goproxy binary
   --athens PATH           compare with this Athens binary
   --nginx PATH            compare with static files from this nginx (default: nginx, if there is one)
   --only LIST             only these servers, by name
-  --rounds N              how often each thing is measured (default 3; with --quick 2 for hot, 1 for the others)
+  --rounds N              how often each thing is measured (default 3, for scale 2; with --quick 2 for hot, 1 for the others)
   --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT:MBIT_PER_S_OF_A_STREAM for the suites client and large
                           (default 150:40:0; without the last, a stream may have all of the link)
   --range-streams N       of a second goyi, which may fetch a large zip over so many streams
@@ -75,9 +76,13 @@ async function main(): Promise<number> {
   const { quick } = flags;
   try {
     for (const suite of flags.suites.split(',')) {
-      const rounds = Number(flags.rounds ?? (quick ? (suite === 'hot' ? 2 : 1) : 3));
+      const rounds = Number(flags.rounds ?? roundsOf(suite, quick));
       if (suite === 'log') {
         await runOwnLog({ report, rounds, quick });
+        continue;
+      }
+      if (suite === 'scale') {
+        await runScale({ report, rounds, quick, workers: paths.workers, nodeOptions: paths.nodeOptions });
         continue;
       }
       await using lab = await Lab.open({ recording: await open(), contenders, report, rounds, quick });
@@ -92,6 +97,11 @@ async function main(): Promise<number> {
     await print(report, flags.json);
   }
   return 0;
+}
+
+function roundsOf(suite: string, quick: boolean): number {
+  if (quick) return suite === 'hot' ? 2 : 1;
+  return suite === 'scale' ? 2 : 3;
 }
 
 async function print(report: Report, json: string): Promise<void> {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keyOf, openBench, type StationBench } from '../../test/support/station-bench.ts';
 import { address, makeModule } from '../../test/support/synthetic-module.ts';
+import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
+import { rowOf } from '../meta/contract.ts';
 import { listKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { BackgroundScrub, type BackgroundScrubParts } from './background-scrub.ts';
@@ -59,6 +61,23 @@ test('a list that a crash left behind is brought up to date', async () => {
   await store.remove(key);
   await using _scrub = start(bench, { lists: station.lists });
   await eventually(async () => (await store.readSmall(key, 100))?.bytes.toString() === 'v1.0.0\n');
+});
+
+test('a pass looks at the list of each module once, however many versions it has', async () => {
+  await using bench = await filled();
+  for (let minor = 1; minor <= 60; minor += 1) {
+    const version = `v1.${minor}.0`;
+    for (const module of ['example.com/a', 'example.com/b'])
+      await bench.metadata.recordFile(rowOf(minor, { module, version, key: `modules/${module}/@v/${version}.zip` as BlobKey }));
+  }
+  const refreshed: string[] = [];
+  const lists = { refresh: (module: string) => void refreshed.push(module), room: async () => {} };
+  {
+    await using _scrub = start(bench, { lists });
+    await eventually(() => refreshed.length >= 6);
+  }
+  const once = ['example.com/a', 'example.com/b', 'example.com/c'];
+  assert.deepEqual(refreshed.slice(0, 6), [...once, ...once]);
 });
 
 test('rot that no inode shows is found, set aside and repaired while there is a source', async () => {

@@ -8,6 +8,7 @@ import { condemn } from './condemn.ts';
 import type { Filler } from './fill.ts';
 import type { ListFiles } from './list-files.ts';
 import { LeaseReturns } from './lease-returns.ts';
+import { ListWalk } from './list-walk.ts';
 import { artefactAt } from './module-files.ts';
 import { pause } from './pause.ts';
 import { digest } from './stored-files.ts';
@@ -28,7 +29,7 @@ export interface BackgroundScrubParts {
   /** Fetches a file that had to be set aside, while its source is still there; without it the next request does. */
   readonly filler?: Filler;
   /** Brings `@v/list` of the modules it passes up to date: a crash may have left it behind. */
-  readonly lists?: Pick<ListFiles, 'refresh'>;
+  readonly lists?: Pick<ListFiles, 'refresh' | 'room'>;
   /** Between two looks whether it is this process's turn. */
   readonly idleMs?: number;
 }
@@ -78,6 +79,7 @@ export class BackgroundScrub implements AsyncDisposable {
   async #pass(): Promise<void> {
     const { metadata, everyMs, log, lists } = this.#parts;
     const { signal } = this.#stop;
+    const walk = lists && new ListWalk(lists);
     let after = ((await metadata.setting(positionSetting)) || undefined) as BlobKey | undefined;
     for (;;) {
       const { files } = await metadata.totals();
@@ -90,9 +92,9 @@ export class BackgroundScrub implements AsyncDisposable {
           signal.throwIfAborted();
           log.warn('the scrubber could not look at a file', { key: row.key, error: messageOf(error) });
         });
-        const artefact = artefactAt(row.key);
-        if (artefact?.kind === 'zip') lists?.refresh(artefact.module);
+        await walk?.pass(row.key);
       }
+      if (rows.length === 0) walk?.end();
       if (rows.length === 0 && after === undefined) return;
       after = rows.at(-1)?.key;
       await metadata.recordSetting(positionSetting, after ?? '');

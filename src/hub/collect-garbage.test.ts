@@ -6,6 +6,7 @@ import { HubError } from '../base/errors.ts';
 import { rowOf } from '../meta/contract.ts';
 import { listKey } from '../protocol/layout.ts';
 import { collectGarbage } from './collect-garbage.ts';
+import { usesBehindMaxMs } from './usage.ts';
 
 const dayMs = 86_400_000;
 const signal = new AbortController().signal;
@@ -92,4 +93,21 @@ test('a run that is broken off leaves files without rows at worst, which are pro
   await assert.rejects(collectGarbage(partsOf(bench), { cutoffMs: bench.clock.wall + dayMs, dryRun: false }, stopped), {
     code: 'canceled',
   });
+});
+
+test('what may have been used since the cutoff, and not been written down yet, stays', async () => {
+  await using bench = await stored();
+  const lastUsedMs = bench.clock.wall - 90 * dayMs;
+  const request = { cutoffMs: lastUsedMs + usesBehindMaxMs, dryRun: true };
+  assert.equal((await collectGarbage(partsOf(bench), request, signal)).files, 3);
+  assert.equal((await collectGarbage(partsOf(bench), { ...request, cutoffMs: request.cutoffMs + 1 }, signal)).files, 6);
+});
+
+test('a list is written once a page, not once for every version that goes', async () => {
+  await using bench = await openBench();
+  const refreshed: string[] = [];
+  const lists = { refresh: (module: string) => void refreshed.push(module), room: async () => {} };
+  for (let serial = 0; serial < 300; serial += 1) await bench.metadata.recordFile(rowOf(serial));
+  await collectGarbage({ ...partsOf(bench), lists }, { cutoffMs: Date.now(), dryRun: false }, signal);
+  assert.deepEqual(refreshed, ['rsc.io/quote']);
 });

@@ -1,8 +1,10 @@
 import type { BlobKey } from '../base/blob-key.ts';
 import type { Metadata, UnusedFile } from '../meta/metadata.ts';
 import { parseModuleFileKey } from '../protocol/layout.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { ListFiles } from './list-files.ts';
+import { usesBehindMaxMs } from './usage.ts';
 
 export interface GarbageItem {
   readonly module: string;
@@ -18,12 +20,21 @@ export interface GarbageReport {
   readonly sizeBytes: number;
 }
 
+export interface GarbageParts {
+  readonly store: BlobStore;
+  readonly metadata: Metadata;
+  readonly lists: Pick<ListFiles, 'refresh' | 'room'>;
+}
+
 const rowsAtOnce = 1_000;
 const itemsMax = 10_000;
 
-/** Removes (or, in a dry run, counts) what was last used before the cutoff. Records and tiles of checksum databases are small and stay. */
+/**
+ * Removes (or, in a dry run, counts) what was last used before the cutoff; what may have been used since then, and not yet written down, stays.
+ * Records and tiles of checksum databases are small and stay.
+ */
 export async function collectGarbage(
-  parts: { store: BlobStore; metadata: Metadata; lists: ListFiles },
+  parts: GarbageParts,
   request: { cutoffMs: number; dryRun: boolean },
   signal: AbortSignal,
 ): Promise<GarbageReport> {
@@ -31,25 +42,39 @@ export async function collectGarbage(
   let files = 0;
   let sizeBytes = 0;
   for (let last: UnusedFile | undefined; ; ) {
-    const rows = await parts.metadata.filesUnusedSince(request.cutoffMs, rowsAtOnce, last);
+    const rows = await parts.metadata.filesUnusedSince(request.cutoffMs - usesBehindMaxMs, rowsAtOnce, last);
     for (const row of rows) {
-      signal.throwIfAborted();
       files += 1;
       sizeBytes += row.sizeBytes;
       count(items, row);
-      if (!request.dryRun) await removeFile(parts, row.key);
     }
+    signal.throwIfAborted();
+    if (!request.dryRun) await removePage(parts, rows, signal);
     last = rows.at(-1);
     if (last === undefined) return { items: [...items.values()], files, sizeBytes };
   }
 }
 
+/** A module's list is written once a page, not once a version. */
+async function removePage(parts: GarbageParts, rows: readonly UnusedFile[], signal: AbortSignal): Promise<void> {
+  const changed = new Set<ModulePath>();
+  try {
+    for (const { key } of rows) {
+      signal.throwIfAborted();
+      await removeFile(parts, key);
+      const file = parseModuleFileKey(key);
+      if (file?.file === 'zip') changed.add(file.module);
+    }
+  } finally {
+    for (const module of changed) parts.lists.refresh(module);
+  }
+  await parts.lists.room();
+}
+
 /** The row goes first: a crash between leaves a file without a row, which is proved again before anybody gets it. */
-async function removeFile(parts: { store: BlobStore; metadata: Metadata; lists: ListFiles }, key: BlobKey): Promise<void> {
-  await parts.metadata.forgetFile(key);
-  await parts.store.remove(key);
-  const file = parseModuleFileKey(key);
-  if (file?.file === 'zip') parts.lists.refresh(file.module);
+async function removeFile({ store, metadata }: GarbageParts, key: BlobKey): Promise<void> {
+  await metadata.forgetFile(key);
+  await store.remove(key);
 }
 
 function count(items: Map<string, GarbageItem>, row: UnusedFile): void {

@@ -59,6 +59,28 @@ test('many calls cost few writes, and a list that is right already none', async 
   assert.equal(writes, 1);
 });
 
+test('a list is made from the versions of its module and of no other', async () => {
+  const touched = new Set<string>();
+  await using it = await bench({ faults: (_, operation, key) => void touched.add(`${operation} ${key ?? 'staging'}`) });
+  for (const name of ['rsc.io/quote', 'rsc.io/quote/v3', 'rsc.io/other'])
+    for (let patch = 0; patch < 3; patch += 1) await it.metadata.recordFile(rowOf(patch, { module: name }));
+  touched.clear();
+  const asked: string[] = [];
+  const storedVersions = it.metadata.storedVersions.bind(it.metadata);
+  it.metadata.storedVersions = (path) => {
+    asked.push(path);
+    return storedVersions(path);
+  };
+  {
+    await using lists = it.make();
+    lists.refresh(module);
+  }
+  assert.deepEqual(asked, [module, module]);
+  assert.ok(touched.size > 0);
+  for (const what of touched) assert.ok(what.endsWith(` ${listKey(module)}`) || what.endsWith(' staging'), what);
+  assert.equal(await onDisk(it.store), 'v1.0.0\nv1.0.1\nv1.0.2\n');
+});
+
 test('of a thousand modules all are written, a few at a time', async () => {
   await using it = await bench();
   let running = 0;
@@ -143,4 +165,32 @@ test('a full disk is said and forgotten; the next version brings the list up to 
   lists.refresh(module);
   await lists.settled();
   assert.equal(await onDisk(it.store), 'v1.0.1\nv1.0.2\n');
+});
+
+test('a walk over any number of modules waits for room; what nobody waits for is bounded', async () => {
+  await using it = await bench();
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const looked = new Set<string>();
+  it.store.readSmall = async (key) => {
+    await held;
+    looked.add(key);
+    return undefined;
+  };
+  {
+    await using lists = it.make();
+    const named = (serial: number): ModulePath => `rsc.io/m${serial}` as ModulePath;
+    for (let serial = 0; serial < 4_000; serial += 1) lists.refresh(named(serial));
+    await lists.room();
+    for (let serial = 4_000; serial < 20_000; serial += 1) lists.refresh(named(serial));
+    let hasRoom = false;
+    const room = lists.room().then(() => {
+      hasRoom = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(hasRoom, false);
+    release();
+    await room;
+  }
+  assert.equal(looked.size, 10_004, 'those under way and the newest of those that waited');
+  assert.ok(looked.has(listKey('rsc.io/m19999' as ModulePath)));
 });

@@ -9,6 +9,9 @@ import type { BlobStore } from '../store/blob-store.ts';
 /** Lists written at once: garbage collection touches thousands of modules in a row. */
 const writesMax = 4;
 
+/** More modules than this do not wait: whoever walks through a whole store asks for {@link ListFiles.room} first. */
+const waitingMax = 10_000;
+
 /** Of a list on disk that is compared with the one to be written; a longer one is written anew. */
 const listBytesMax = 16 * 1024 * 1024;
 
@@ -29,10 +32,20 @@ export class ListFiles implements AsyncDisposable {
     this.#log = options.log;
   }
 
-  /** Brings the file of one module up to date soon; several calls in a row cost one or two looks. */
+  /** Brings the file of one module up to date soon; several calls in a row cost one or two looks. Among too many the oldest gives way, for the scrubber to find. */
   refresh(module: ModulePath): void {
+    const [oldest] = this.#waiting;
+    if (this.#waiting.size >= waitingMax && oldest !== undefined && !this.#waiting.has(module)) {
+      this.#waiting.delete(oldest);
+      this.#log.warn('too many version lists on disk wait to be written: one is left to the scrubber', { module: oldest });
+    }
     this.#waiting.add(module);
     this.#startNext();
+  }
+
+  /** Resolves when little enough waits that a walk through any number of modules may go on. */
+  async room(): Promise<void> {
+    while (this.#waiting.size >= waitingMax / 2) await Promise.race(this.#running.values());
   }
 
   /** Resolves when every file that is to be brought up to date is, or could not be. */
@@ -63,8 +76,12 @@ export class ListFiles implements AsyncDisposable {
   async #write(module: ModulePath): Promise<void> {
     const key = listKey(module);
     let onDisk = (await this.#store.readSmall(key, listBytesMax).catch(() => undefined))?.bytes.toString();
-    for (;;) {
-      const body = formatVersionList(parseVersionList((await this.#metadata.storedVersions(module)).join('\n'), module));
+    for (let seen: string | undefined; ; ) {
+      const stored = (await this.#metadata.storedVersions(module)).join('\n');
+      // To read and sort ten thousand versions costs many times what it costs to see that they are the same.
+      if (stored === seen) return;
+      seen = stored;
+      const body = formatVersionList(parseVersionList(stored, module));
       if (body === (onDisk ?? '')) return;
       if (body === '') await this.#store.remove(key);
       else await this.#store.replace(key, Buffer.from(body));

@@ -71,6 +71,25 @@ test('lists that a crash left behind are brought up to date', async () => {
   ]);
 });
 
+test('the list of each module is looked at once, however many versions it has', async () => {
+  await using bench = await openBench();
+  for (const name of names) {
+    for (let minor = 0; minor < 10; minor += 1) {
+      const module = makeModule(`example.com/${name}`, `v1.${minor}.0`);
+      bench.origin.publish(module);
+      bench.database.record(module);
+      await bench.ask(`${address(module)}zip`);
+    }
+  }
+  await bench.station.lists.settled();
+  const refreshed: string[] = [];
+  await scrub(bench, { lists: { refresh: (module) => void refreshed.push(module), room: async () => {} } });
+  assert.deepEqual(
+    refreshed,
+    names.map((name) => `example.com/${name}`),
+  );
+});
+
 test('bad files are fetched again, missing ones forgotten, unknown ones proved, hopeless ones named', async () => {
   await using bench = await filled();
   const { store, metadata, origin } = bench;

@@ -6,11 +6,12 @@ import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { ChecksumDatabase } from '../origin/checksum-database.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
-import { MODULES_PREFIX, parseListKey } from '../protocol/layout.ts';
+import { MODULES_PREFIX } from '../protocol/layout.ts';
 import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
 import type { Filler } from './fill.ts';
 import type { ListFiles } from './list-files.ts';
+import { ListWalk } from './list-walk.ts';
 import { artefactAt } from './module-files.ts';
 import { digest } from './stored-files.ts';
 
@@ -23,7 +24,7 @@ export interface ScrubParts {
   /** Fetches a bad file again, and proves files that metadata does not know. */
   readonly filler: Filler;
   /** Brings `@v/list` of every module up to date: a crash may have left it behind. */
-  readonly lists: Pick<ListFiles, 'refresh'>;
+  readonly lists: Pick<ListFiles, 'refresh' | 'room'>;
   readonly events: Events;
 }
 
@@ -56,7 +57,6 @@ export async function scrubStore(
     for (const { key } of rows) {
       signal.throwIfAborted();
       await scrubFile(parts, key, report, signal);
-      refreshList(parts, key);
       onProgress({ checked: report.checked, total: Math.max(total, report.checked) });
     }
     after = rows.at(-1)?.key;
@@ -163,22 +163,17 @@ async function repair(parts: ScrubParts, key: BlobKey, reason: string, report: S
   }
 }
 
-/** Files that lie in the store and have no row: a restored backup, files copied in by hand. */
+/** Files that lie in the store and have no row: a restored backup, files copied in by hand. Passes every zip and every list on the disk. */
 async function proveUnknown(parts: ScrubParts, report: ScrubReport, signal: AbortSignal): Promise<void> {
+  const walk = new ListWalk(parts.lists);
   for await (const key of parts.store.keys(MODULES_PREFIX)) {
     signal.throwIfAborted();
-    refreshList(parts, key);
+    await walk.pass(key);
     if (artefactAt(key) === undefined || (await parts.metadata.file(key)) !== undefined) continue;
     report.unknown += 1;
     await proveNow(parts, key, report, signal);
   }
-}
-
-/** A zip may be missing from its list, and a list may name zips that are gone. */
-function refreshList({ lists }: ScrubParts, key: BlobKey): void {
-  const artefact = artefactAt(key);
-  const module = artefact?.kind === 'zip' ? artefact.module : parseListKey(key);
-  if (module !== undefined) lists.refresh(module);
+  walk.end();
 }
 
 /** Proves a stored file as one that was just fetched. A bad one is set aside and fetched; one that cannot be proved now stays and is not served. */

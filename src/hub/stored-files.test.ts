@@ -223,3 +223,16 @@ test('small files are served from memory: a change on disk does not reach who as
   bench.store.tamper(keyOf(module, 'mod'), Buffer.from('module evil.example/m\n'));
   assert.ok((await bench.ask(pathOf('mod'))).bytes.equals(truth.mod));
 });
+
+test('a file that stays in memory keeps nothing else alive, whether it was just fetched or read again', async () => {
+  await using bench = await filled({ memoryBytesMax: 1 << 20 });
+  await using fresh = await again(bench, { memoryBytesMax: 1 << 20 });
+  for (const hub of [bench, fresh]) {
+    for (const file of ['info', 'mod'] as const) {
+      await hub.ask(pathOf(file));
+      const { bytes } = await hub.ask(pathOf(file));
+      assert.ok(bytes.equals(truth[file]));
+      assert.equal(bytes.buffer.byteLength, bytes.length, file);
+    }
+  }
+});

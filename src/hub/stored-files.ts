@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { BlobKey } from '../base/blob-key.ts';
 import { codeOf } from '../base/errors.ts';
 import type { ArtefactKind, Events } from '../base/events.ts';
+import { ownBytes } from '../base/own-bytes.ts';
 import type { FileRow, Metadata } from '../meta/metadata.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
@@ -24,6 +25,9 @@ export const smallFileBytesMax: number = 256 * 1024;
 
 const readBytes = 512 * 1024;
 
+/** What a file in memory costs besides its bytes and its key: objects, digests and what the allocator adds to a small block. */
+const fileOverheadBytes = 700;
+
 export interface StoredFilesOptions {
   readonly store: BlobStore;
   readonly metadata: Metadata;
@@ -44,7 +48,7 @@ export class StoredFiles {
   readonly #options: StoredFilesOptions;
   readonly #memory: LRUCache<BlobKey, ServedBytes>;
   /** What files were last seen as, so that a hit asks no database. */
-  readonly #known = boundedCache<BlobKey, Identity>(50_000);
+  readonly #known = boundedCache<BlobKey, Identity>(20_000);
   /** Touched files that are being hashed: all who ask for one meanwhile wait for the same pass. */
   readonly #rehashing = new Map<string, Promise<boolean>>();
 
@@ -52,7 +56,7 @@ export class StoredFiles {
     this.#options = options;
     this.#memory = new LRUCache({
       maxSize: Math.max(options.memoryBytesMax, smallFileBytesMax),
-      sizeCalculation: (file, key) => file.bytes.length + key.length + 256,
+      sizeCalculation: (file, key) => file.bytes.length + key.length + fileOverheadBytes,
     });
   }
 
@@ -61,7 +65,20 @@ export class StoredFiles {
    * it has to be proved first. Each caller gets a blob of its own.
    */
   async open(artefact: Artefact): Promise<Served | undefined> {
-    return this.#memory.get(artefact.key) ?? (await this.#openStored(artefact));
+    const kept = this.#memory.get(artefact.key);
+    return kept === undefined ? await this.#openStored(artefact) : this.#settled(artefact.key, kept);
+  }
+
+  /**
+   * What is asked for again gets memory of its own. Files that are asked for once share a slab and leave the cache together; among them
+   * one that stays would keep the whole slab alive. To give each its own at once would leave the allocator with holes of every size.
+   */
+  #settled(key: BlobKey, kept: ServedBytes): ServedBytes {
+    const bytes = ownBytes(kept.bytes);
+    if (bytes === kept.bytes) return kept;
+    const settled = { ...kept, bytes };
+    this.#memory.set(key, settled);
+    return settled;
   }
 
   /** Whether the store has it and the metadata knows it, whatever is in memory. */

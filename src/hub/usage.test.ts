@@ -48,3 +48,33 @@ test('a metadata that hangs or fails costs counts, not memory', async () => {
   await usage[Symbol.asyncDispose]();
   assert.equal(calls, 2);
 });
+
+test('what is used all the time is written once an hour, what is used for the first time at once, and no use is lost', async () => {
+  const batches: Uses[] = [];
+  const clock = new FakeClock();
+  {
+    await using usage = new Usage({ metadata: recorder(async (uses) => void batches.push(uses)), clock, log: silentLog });
+    const flush = async (): Promise<void> => {
+      usage.flush();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    usage.count(key(1));
+    await flush();
+    for (let minutes = 0; minutes < 59; minutes += 1) {
+      clock.pass(60_000);
+      usage.count(key(1));
+      if (minutes === 30) usage.count(key(2));
+      await flush();
+    }
+    assert.deepEqual(
+      batches.map((uses) => uses.map((use) => [use.key, use.count])),
+      [[[key(1), 1]], [[key(2), 1]]],
+    );
+    clock.pass(60_000);
+    await flush();
+    assert.deepEqual(batches.at(-1), [{ key: key(1), count: 59, lastUsedAtMs: clock.wall - 60_000 }]);
+    usage.count(key(1));
+  }
+  assert.deepEqual(batches.at(-1), [{ key: key(1), count: 1, lastUsedAtMs: clock.wall }]);
+  assert.equal(batches.length, 4);
+});

@@ -274,6 +274,18 @@ test('no statement walks through a whole table', async () => {
   }
 });
 
+test('a lease does not wait until thousands of uses are written', async () => {
+  const done: string[] = [];
+  await using place = await folder();
+  const faults: SqliteMetadataOptions['faults'] = (point, write) => void (point === 'after' && done.push(write));
+  await using metadata = await openSqliteMetadata({ file: join(place.path, 'goyi.db'), log: silentLog, faults });
+  const uses = metadata.recordUses(Array.from({ length: 2_000 }, (_, serial) => ({ key: rowOf(serial).key, count: 1, lastUsedAtMs: 1 })));
+  await metadata.acquireLease('a');
+  await uses;
+  assert.ok(done.indexOf('acquireLease') <= 1, `the lease was the ${done.indexOf('acquireLease') + 1}th write of ${done.length}`);
+  assert.equal(done.length, 21);
+});
+
 test('with 100 000 files it opens and answers at once', async (t) => {
   await using place = await folder();
   const file = join(place.path, 'goyi.db');

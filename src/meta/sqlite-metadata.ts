@@ -144,7 +144,8 @@ class SqliteMetadata implements Metadata {
   }
 
   async storedVersions(module: string): Promise<readonly string[]> {
-    return this.#many('storedVersions', (row) => text(row, 'version'), module);
+    const versions = this.#one('storedVersions', (row) => (row['versions'] === null ? '' : text(row, 'versions')), module);
+    return versions === undefined || versions === '' ? [] : versions.split('\n');
   }
 
   async totals(): Promise<{ files: number; sizeBytes: number; versions: number }> {
@@ -304,7 +305,8 @@ class SqliteMetadata implements Metadata {
   }
 }
 
-const usesAtOnceMax = 1000;
+/** In a large store each is two pages of its own to write: a hundred take a few milliseconds, which a fill can wait, and a thousand a tenth of a second. */
+const usesAtOnceMax = 100;
 
 /** SQLite takes a negative limit for none at all. */
 function bounded(limit: number): number {

@@ -7,7 +7,8 @@ const fileColumns =
 export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
   filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
-  storedVersions: `SELECT version FROM file WHERE module = ? AND kind = 'zip'`,
+  // As one text: to make an object of each of ten thousand rows takes eight times as long, on the thread that serves.
+  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file WHERE module = ? AND kind = 'zip'`,
   totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
   filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
     WHERE u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))

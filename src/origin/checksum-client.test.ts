@@ -126,6 +126,16 @@ test('everything seen before is answered with every transport dead, after a rest
   }
 });
 
+test('a tile that is kept in memory keeps nothing else alive, wherever it came from', async () => {
+  const bench = createBench(large.split());
+  const tile = { level: 0, index: 1, width: 256 };
+  for (const client of [bench.client(), bench.client()]) {
+    const bytes = await client.tile(tile, relay, signal);
+    assert.equal(bytes?.buffer.byteLength, bytes?.length);
+    assert.deepEqual(await client.tile(tile, relay, signal), large.hashes(tile));
+  }
+});
+
 test('the store is a sumdb folder that a file:// GOPROXY can serve', async () => {
   const database = small();
   const bench = createBench(database);

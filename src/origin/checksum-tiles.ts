@@ -2,6 +2,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError, codeOf, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
+import { ownBytes } from '../base/own-bytes.ts';
 import { tileKey } from '../protocol/layout.ts';
 import { type TileName, formatTilePath } from '../protocol/proxy-request.ts';
 import { type HashTile, TILE_BYTES, TILE_WIDTH } from '../protocol/tile.ts';
@@ -32,11 +33,11 @@ export class TileSource {
   async recall(tile: HashTile): Promise<Buffer | undefined> {
     const sizeBytes = tile.width * HASH_BYTES;
     const exact = await this.read(tileKey(this.#database, tile), TILE_BYTES);
-    if (exact?.length === sizeBytes) return exact;
+    if (exact?.length === sizeBytes) return ownBytes(exact);
     if (exact !== undefined) await this.setAside(tile, `a tile of width ${tile.width} cannot have ${exact.length} bytes`);
     if (tile.width === TILE_WIDTH) return undefined;
     const full = await this.read(tileKey(this.#database, { ...tile, width: TILE_WIDTH }), TILE_BYTES);
-    return full?.length === TILE_BYTES ? full.subarray(0, sizeBytes) : undefined;
+    return full?.length === TILE_BYTES ? ownBytes(full.subarray(0, sizeBytes)) : undefined;
   }
 
   /** A tile from one transport, of the right length. A mirror that no longer has the partial tile is asked for the full one. @throws {HubError} as `Runner.get`; log-invalid */
@@ -49,8 +50,8 @@ export class TileSource {
     }
     if (body === undefined) throw new HubError('origin-unavailable', `${runner.origin} has no ${formatTilePath(tile)}`);
     if (body.length !== sizeBytes) throw new HubError('log-invalid', `${formatTilePath(tile)} has ${body.length} bytes, not ${sizeBytes}`);
-    // A copy, so that a tile kept in memory does not hold on to the buffer of a connection.
-    return Buffer.from(body);
+    // So that a tile kept in memory does not hold on to the buffer of a connection either.
+    return ownBytes(body);
   }
 
   /** Stores a proved tile. @throws {HubError} storage-full, storage-fault */
