@@ -4,7 +4,7 @@ import { invariant } from '../base/invariant.ts';
 import type { Exchange } from './exchange.ts';
 
 interface Common {
-  /** Before a file's key; ends with a slash. Checked text of the operator. */
+  /** Before a file's key; ends with a slash. Checked text of the operator that needs no encoding. */
   readonly prefix: string;
   /** Smaller files the hub sends itself. */
   readonly minBytes: number;
@@ -41,8 +41,10 @@ export class HandOver {
     if (settings.kind === 'off' || sizeBytes < settings.minBytes) return undefined;
     if (settings.kind === 'redirect') return { kind: 'location', url: `${settings.prefix}${encodePath(key)}` };
     if (!this.#isFront(exchange.req.socket.remoteAddress)) return undefined;
-    const name = settings.kind === 'x-accel-redirect' ? 'X-Accel-Redirect' : 'X-Sendfile';
-    return { kind: 'header', name, value: encodePath(`${settings.prefix}${key}`) };
+    if (settings.kind === 'x-accel-redirect')
+      return { kind: 'header', name: 'X-Accel-Redirect', value: `${settings.prefix}${encodePath(key)}` };
+    // mod_xsendfile takes the value as it is, lighttpd decodes it: it must be the same either way, which a plus is and nothing else that is encoded.
+    return { kind: 'header', name: 'X-Sendfile', value: `${settings.prefix}${encodePath(key).replaceAll('%2B', '+')}` };
   }
 
   #isFront(address: string | undefined): boolean {
@@ -53,10 +55,7 @@ export class HandOver {
   }
 }
 
-/**
- * Percent-encodes what is no letter, digit or one of `/ - . _ ~ ! @`. All who read these headers decode them: nginx since 1.5.9, Apache's mod_xsendfile,
- * lighttpd. A `+` is encoded because some servers take it for a blank.
- */
+/** Percent-encodes what is no letter, digit or one of `/ - . _ ~ ! @`; of what is in a key that is only `+`, which some servers take for a blank. */
 export function encodePath(path: string): string {
   const encoded = path
     .split('/')

@@ -52,9 +52,11 @@ function leaveTo(sender: Sender, exchange: Exchange, served: Served, handedOver:
   exchange.handedOverBytes = range.end - range.start;
   switch (handedOver.kind) {
     case 'header': {
-      // Of what size it is and that there are parts of it to be had, says who sends it; nginx would say it twice.
+      // Of what size it is says who sends it.
       const headers = ['Content-Type', served.contentType, 'Content-Length', '0', 'Cache-Control', IMMUTABLE, 'Goyi-Cache', served.outcome];
       if (served.etag !== undefined) headers.push('ETag', served.etag);
+      // nginx says by itself that there are parts of it to be had, and would say it twice.
+      if (handedOver.name === 'X-Sendfile') headers.push('Accept-Ranges', 'bytes');
       begin(sender, exchange, 200, [...headers, handedOver.name, handedOver.value]);
       exchange.res.end();
       return;

@@ -2,18 +2,15 @@
 // configuration are those of docs/operations.md, word for word but for addresses and folders.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { type GoResult, runGo } from '../support/go-command.ts';
 import { ask, askUntilFound, assertServes, freePort, type HubAnswer } from '../support/hub-client.ts';
 import type { HubProcess } from '../support/hub-process.ts';
-import { type Nginx, startNginx } from '../support/nginx.ts';
+import { documentedServer, type Nginx, startNginx } from '../support/nginx.ts';
 import { address, noise, type SyntheticModule } from '../support/synthetic-module.ts';
 import { type SyntheticWorld, startWorld } from '../support/synthetic-world.ts';
-
-const documented = fileURLToPath(new URL('../../docs/operations.md', import.meta.url));
 
 let world: SyntheticWorld;
 let hub: HubProcess;
@@ -38,14 +35,6 @@ after(async () => {
   await hub?.stop();
   await world?.[Symbol.asyncDispose]();
 });
-
-/** The block of `docs/operations.md` whose first line names `kind`, with this hub's address and folder in place of the documented ones. */
-async function documentedServer(kind: string, { url, dataDir }: { readonly url: string; readonly dataDir: string }): Promise<string> {
-  const text = await readFile(documented, 'utf8');
-  const block = new RegExp(`\`\`\`nginx\n# ${kind}.*\n([\\s\\S]*?)\`\`\``).exec(text)?.[1];
-  assert.ok(block, `docs/operations.md shows nginx for ${kind}`);
-  return block.replaceAll('http://127.0.0.1:8080;', `${url};`).replaceAll('/var/lib/goyi/', `${dataDir}/`);
-}
 
 async function goAnew(proxy: string, modules: readonly SyntheticModule[]): Promise<GoResult> {
   const client = join(world.folder, 'client');

@@ -1,7 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { eventually, freePort } from './hub-client.ts';
 
@@ -39,11 +40,13 @@ export interface NginxOptions {
   /** What stands in the block `server`, without `listen`. */
   readonly server: string;
   readonly workers?: number;
+  /** Left out: the one that {@link findNginx} finds. */
+  readonly command?: string;
 }
 
 /** Starts an nginx with one server on a loopback port. @throws with its log when it does not answer */
-export async function startNginx({ folder, server, workers = 1 }: NginxOptions): Promise<Nginx> {
-  const command = await findNginx();
+export async function startNginx({ folder, server, workers = 1, ...options }: NginxOptions): Promise<Nginx> {
+  const command = options.command ?? (await findNginx());
   await mkdir(folder, { recursive: true });
   const port = await freePort();
   const file = join(folder, 'nginx.conf');
@@ -80,4 +83,17 @@ ${server}
     throw new Error(`nginx does not answer:\n${said}`);
   }
   return { url, pid: child.pid ?? 0, [Symbol.asyncDispose]: stop };
+}
+
+const documentation = fileURLToPath(new URL('../../docs/operations.md', import.meta.url));
+
+/** What docs/operations.md shows of nginx for this kind of handing over, word for word but for the hub's address and its data folder. */
+export async function documentedServer(
+  kind: 'x-accel-redirect' | 'redirect',
+  { url, dataDir }: { readonly url: string; readonly dataDir: string },
+): Promise<string> {
+  const text = await readFile(documentation, 'utf8');
+  const block = new RegExp(`\`\`\`nginx\\n# ${kind}\\n([\\s\\S]*?)\`\`\``).exec(text)?.[1];
+  if (block?.includes('/var/lib/goyi/') !== true) throw new Error(`docs/operations.md shows no nginx for ${kind}`);
+  return block.replaceAll('http://127.0.0.1:8080;', `${url};`).replaceAll('/var/lib/goyi/', `${dataDir}/`);
 }

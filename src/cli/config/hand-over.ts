@@ -53,7 +53,7 @@ function readPrefix({ handOver: { kind, prefix } }: CheckedTree, dataDir: string
         : { ok: false, say: (m) => m.config.badAccelPrefix };
     case 'x-sendfile': {
       const folder = given ?? dataDir;
-      const isPath = folder.startsWith('/') && !/\p{Cc}/u.test(folder) && folder.isWellFormed() && !hasDots(folder);
+      const isPath = /^\/[\w./~!@+-]*$/.test(folder) && !hasDots(folder);
       return isPath ? { ok: true, value: folder.replace(/\/*$/, '/') } : { ok: false, say: (m) => m.config.badSendfilePrefix };
     }
     case 'redirect': {
@@ -63,7 +63,7 @@ function readPrefix({ handOver: { kind, prefix } }: CheckedTree, dataDir: string
   }
 }
 
-/** Plain letters only, so that it means the same however often it is decoded. */
+/** Letters only that mean the same however often they are decoded. */
 function isLocation(text: string): boolean {
   return /^\/(?:[\w.~-]+\/)+$/.test(text) && !hasDots(text);
 }

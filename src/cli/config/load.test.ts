@@ -265,23 +265,6 @@ const single = [
   { text: 'policy: {rules: [{match: a.example, action: deny, reason: "a\\u001b[31m"}]}', fault: /one sentence/ },
   { text: 'policy: {rules: [{action: allow}]}', fault: /rules.0.match: is missing/ },
   { text: 'policy: {rules: [3]}', fault: /group of keys/ },
-  { text: 'handOver: {kind: on}', fault: /handOver.kind: must be one of off, x-accel-redirect, x-sendfile, redirect/ },
-  { text: 'handOver: {kind: x-accel-redirect, prefix: store}', fault: /1:43: handOver.prefix: .*location/ },
-  { text: 'handOver: {kind: x-accel-redirect, prefix: /a/../b/}', fault: /location/ },
-  { text: 'handOver: {kind: x-accel-redirect, prefix: /store}', fault: /location/ },
-  { text: 'handOver: {kind: x-accel-redirect, prefix: "/st%6Fre/"}', fault: /location/ },
-  { text: 'handOver: {kind: x-sendfile, prefix: data}', fault: /absolute path/ },
-  { text: 'handOver: {kind: x-sendfile, prefix: "/data/../etc"}', fault: /absolute path/ },
-  { text: 'handOver: {kind: x-sendfile, prefix: "/a\\u000ab"}', fault: /absolute path/ },
-  { text: 'handOver: {kind: redirect}', fault: /handOver.prefix: .*address of the server/ },
-  { text: 'handOver: {kind: redirect, prefix: "https://u:p@cdn.example"}', fault: /without user/ },
-  { text: 'handOver: {kind: redirect, prefix: "https://cdn.example/?a"}', fault: /without user/ },
-  { text: `handOver: {kind: redirect, prefix: "https://cdn.example/${'a'.repeat(1_100)}"}`, fault: /address of the server/ },
-  { text: 'handOver: {kind: redirect, prefix: "http://cdn.example"}', fault: /sent from https to http/ },
-  { text: 'publicUrl: https://hub.example\nhandOver: {kind: redirect, prefix: "http://cdn.example"}', fault: /sent from https to http/ },
-  { text: 'handOver: {minBytes: 4096}', fault: /from 262144 to/ },
-  { text: 'handOver: {kind: x-accel-redirect, to: [10.0.0.0/8, 10.0.0.0/33]}', fault: /handOver.to.1: each entry must be an address/ },
-  { text: 'handOver: {to: [localhost]}', fault: /each entry must be an address/ },
   { text: '- a', fault: /1:1: the file must hold keys/ },
   { text: 'workers: 1\nworkers: 2', fault: /2:1: this is not valid YAML/ },
   { text: 'limits: [', fault: /not valid YAML/ },
@@ -314,36 +297,6 @@ test('an address that others reach is fine when the configuration says who may r
   for (const listen of ['127.0.0.1:0', '127.8.8.8:1', '[::1]:1', 'localhost:1', '[::ffff:127.0.0.1]:1', '[0:0:0:0:0:0:0:1]:1']) {
     assert.equal(valid(undefined, { flags: { listen } }).listen.loopback, true, listen);
   }
-});
-
-test('who sends large files: prefixes have their usual values and end with a slash', () => {
-  const loopback = [
-    { address: '127.0.0.0', bits: 8 },
-    { address: '::1', bits: 128 },
-  ];
-  const minBytes = 1_048_576;
-  assert.deepEqual(valid(undefined).handOver, { kind: 'off' });
-  const kind = 'x-accel-redirect';
-  assert.deepEqual(valid('handOver: {kind: x-accel-redirect}').handOver, { kind, prefix: '/goyi-store/', minBytes, to: loopback });
-  assert.deepEqual(valid('handOver: {kind: x-sendfile, minBytes: 300000}').handOver, {
-    kind: 'x-sendfile',
-    prefix: '/srv/typed/data/',
-    minBytes: 300_000,
-    to: loopback,
-  });
-  assert.deepEqual(valid('handOver: {kind: x-sendfile, prefix: /mnt/goyi, to: ["10.1.2.3", "fd00::/8"]}').handOver, {
-    kind: 'x-sendfile',
-    prefix: '/mnt/goyi/',
-    minBytes,
-    to: [
-      { address: '10.1.2.3', bits: 32 },
-      { address: 'fd00::', bits: 8 },
-    ],
-  });
-  const prefix = 'https://cdn.example/go/';
-  for (const written of [prefix, 'https://cdn.example/go'])
-    assert.deepEqual(valid(`handOver: {kind: redirect, prefix: "${written}"}`).handOver, { kind: 'redirect', prefix, minBytes });
-  assert.ok(valid('publicUrl: http://hub.example\nhandOver: {kind: redirect, prefix: "http://cdn.example"}'));
 });
 
 test('direct is accepted and said, off means nothing is fetched', () => {

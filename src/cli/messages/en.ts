@@ -314,7 +314,7 @@ export const en: Messages = {
     badAccelPrefix:
       'for x-accel-redirect this is the location of the web server, such as /goyi-store/: letters, digits and . _ ~ - between slashes',
     badSendfilePrefix:
-      'for x-sendfile this is the data folder as the web server sees it: an absolute path without .. and control characters',
+      'for x-sendfile this is the data folder as the web server sees it: an absolute path of letters, digits and . _ ~ ! @ + - without ..; not every server decodes others',
     badRedirectPrefix:
       'for redirect this is the address of the server that has the files: it begins with http:// or https:// and is without user, ? and #',
     redirectToHttp:
