@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startHub } from '../test/support/hub-process.ts';
+import { type HubOptions, startHub } from '../test/support/hub-process.ts';
+import type { BehindNginxSettings } from './behind-nginx.ts';
 import { DATABASE } from './recording.ts';
 
 export interface StartSettings {
@@ -46,41 +47,66 @@ export interface ContenderPaths {
   readonly workers: number;
   /** More than 1: a second goyi that may fetch a large zip over so many streams. */
   readonly rangeStreams: number;
+  /** A second goyi that hands large files over to nginx. */
+  readonly behindNginx: boolean;
 }
 
 export function contendersOf(paths: ContenderPaths): readonly Contender[] {
-  const { goproxy, athens, nginx, rangeStreams } = paths;
+  const { goproxy, athens, nginx, rangeStreams, behindNginx } = paths;
   return [
     goyi(paths, 1),
     ...(rangeStreams > 1 ? [goyi(paths, rangeStreams)] : []),
     ...(goproxy === undefined ? [] : [goproxyAt(goproxy)]),
     ...(athens === undefined ? [] : [athensAt(athens)]),
+    ...(nginx === undefined || !behindNginx ? [] : [goyiBehind(nginx, paths)]),
     ...(nginx === undefined ? [] : [nginxAt(nginx)]),
     memory,
   ];
 }
 
 /** Whatever it is set to, goyi proves: what it is compared with is what differs. */
-function goyi({ workers, nodeOptions }: ContenderPaths, rangeStreams: number): Contender {
+function goyi(paths: ContenderPaths, rangeStreams: number): Contender {
   return {
     name: rangeStreams === 1 ? 'goyi' : `goyi, ${rangeStreams} range streams`,
     fills: true,
     verifies: true,
     relaysDatabase: true,
-    async start({ originUrl, folder, verify }) {
-      const hub = await startHub({
-        dataDir: join(folder, 'data'),
-        upstreams: [originUrl],
-        workers,
-        env: {
-          // With the address of the recording no other mirror of the database is asked.
-          GOYI_CHECKSUM_DATABASES: `${DATABASE} ${originUrl}/sumdb/${DATABASE}`,
-          GOYI_VERIFY: verify ? 'require' : 'off',
-          GOYI_LIMITS_RANGE_STREAMS: String(rangeStreams),
-          ...(nodeOptions !== undefined && { NODE_OPTIONS: nodeOptions }),
-        },
-      });
+    async start(settings) {
+      const hub = await startHub(hubOptions(settings, paths, rangeStreams));
       return { url: hub.url, pid: hub.pid, output: () => hub.output(), [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose]() };
+    },
+  };
+}
+
+function hubOptions(
+  { originUrl, folder, verify }: StartSettings,
+  { workers, nodeOptions }: ContenderPaths,
+  rangeStreams: number,
+): HubOptions {
+  return {
+    dataDir: join(folder, 'data'),
+    upstreams: [originUrl],
+    workers,
+    env: {
+      // With the address of the recording no other mirror of the database is asked.
+      GOYI_CHECKSUM_DATABASES: `${DATABASE} ${originUrl}/sumdb/${DATABASE}`,
+      GOYI_VERIFY: verify ? 'require' : 'off',
+      GOYI_LIMITS_RANGE_STREAMS: String(rangeStreams),
+      ...(nodeOptions !== undefined && { NODE_OPTIONS: nodeOptions }),
+    },
+  };
+}
+
+/** As docs/operations.md shows it: the hub decides, nginx sends what is large. */
+function goyiBehind(nginx: string, paths: ContenderPaths): Contender {
+  return {
+    name: 'goyi behind nginx',
+    fills: true,
+    verifies: true,
+    relaysDatabase: true,
+    start(settings) {
+      const options: BehindNginxSettings = { nginx, folder: join(settings.folder, 'front'), hub: hubOptions(settings, paths, 1) };
+      return startNode('behind-nginx.ts', [JSON.stringify(options)]);
     },
   };
 }

@@ -27,6 +27,7 @@ const usage = `npm run bench -- [OPTIONS]
   --rounds N              how often each thing is measured (default 3, for scale 2; with --quick 2 for hot, 1 for the others)
   --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT:MBIT_PER_S_OF_A_STREAM for the suites client and large
                           (default 150:40:0; without the last, a stream may have all of the link)
+  --behind-nginx          a second goyi, which hands large files over to nginx in front of it
   --range-streams N       of a second goyi, which may fetch a large zip over so many streams
   --workers N             of goyi (default 2)
   --node-options=FLAGS    for goyi's processes, such as "--cpu-prof --cpu-prof-dir=DIR"
@@ -50,6 +51,7 @@ async function main(): Promise<number> {
       rounds: { type: 'string' },
       links: { type: 'string', default: '150:40:0' },
       workers: { type: 'string', default: '2' },
+      'behind-nginx': { type: 'boolean', default: false },
       'range-streams': { type: 'string', default: '1' },
       'node-options': { type: 'string' },
       recording: { type: 'string', default: join(tools, 'recording') },
@@ -68,6 +70,7 @@ async function main(): Promise<number> {
     nodeOptions: flags['node-options'],
     workers: Number(flags.workers),
     rangeStreams: Number(flags['range-streams']),
+    behindNginx: flags['behind-nginx'],
   };
   const contenders = contendersOf(paths).filter(({ name }) => only?.includes(name.split(',', 1)[0] ?? '') ?? true);
   await mkdir(dirname(flags.recording), { recursive: true });

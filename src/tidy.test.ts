@@ -218,6 +218,7 @@ function walk(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return notOurs.has(entry.name) ? [] : walk(path);
-    return entry.isFile() ? [path] : [];
+    // In a work tree beside the clone `.git` is a file, and it holds a path.
+    return entry.isFile() && entry.name !== '.git' ? [path] : [];
   });
 }

@@ -46,6 +46,7 @@ class HubWorker {
       access: config.access,
       tls: await readTls(config),
       limits: { connectionsMax: config.limits.connectionsMax, headerMs: config.limits.headerMs },
+      handOver: config.handOver,
       telemetry: this.#telemetry.server,
       accessLog: config.log.access,
       log: this.#log,

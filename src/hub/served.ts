@@ -1,3 +1,4 @@
+import type { BlobKey } from '../base/blob-key.ts';
 import type { CacheOutcome } from '../base/events.ts';
 import type { OpenBlob } from '../store/blob-store.ts';
 
@@ -18,4 +19,9 @@ interface ServedCommon {
 export type Served =
   | (ServedCommon & { readonly kind: 'bytes'; readonly bytes: Buffer })
   /** The server sends it (or a range of it) and then disposes of it. */
-  | (ServedCommon & { readonly kind: 'blob'; readonly blob: OpenBlob });
+  | (ServedCommon & {
+      readonly kind: 'blob';
+      readonly blob: OpenBlob;
+      /** Where it lies in the store, if others than the hub may send it: undefined for what has to be checked while it is sent. */
+      readonly storedAs?: BlobKey;
+    });

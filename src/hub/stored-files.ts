@@ -115,7 +115,8 @@ export class StoredFiles {
       if (known === undefined) return undefined;
       if (blob.sizeBytes > smallFileBytesMax) {
         handedOver = true;
-        return { kind: 'blob', blob, contentType: contentTypes[kind], immutable: true, etag: `"${known.sha256}"`, outcome: 'hit' };
+        const etag = `"${known.sha256}"`;
+        return { kind: 'blob', blob, storedAs: key, contentType: contentTypes[kind], immutable: true, etag, outcome: 'hit' };
       }
       const bytes = await readWhole(blob);
       const sha256 = createHash('sha256').update(bytes).digest('hex');

@@ -31,6 +31,7 @@ export class AccessLog {
       path: printedPath(req.url ?? ''),
       status: exchange.status,
       bytes: exchange.sentBytes,
+      handedOver: exchange.handedOverBytes > 0 ? exchange.handedOverBytes : undefined,
       ms: Math.round((nowMs - exchange.startedMs) * 10) / 10,
       outcome: exchange.outcome,
       code: exchange.failure,

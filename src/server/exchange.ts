@@ -21,6 +21,8 @@ export class Exchange {
   status = 0;
   /** Of body, handed to the connection. */
   sentBytes = 0;
+  /** Of body, left to somebody else to send. */
+  handedOverBytes = 0;
   outcome: CacheOutcome | undefined;
   failure: FailureCode | undefined;
   #left: AbortController | undefined;

@@ -9,6 +9,7 @@ import { Connections } from './connections.ts';
 import type { Exchange } from './exchange.ts';
 import { FileChunks } from './file-chunks.ts';
 import { defaultServerLimits, type ServerLimits } from './limits.ts';
+import { HandOver, type HandOverSettings } from './hand-over.ts';
 import { formatErrorBody } from './printable.ts';
 import type { Sender } from './send-answer.ts';
 import type { ServerTelemetry } from './telemetry.ts';
@@ -23,6 +24,8 @@ export interface HubServerOptions extends Omit<AnsweringParts, 'limits' | 'secur
   readonly tls?: TlsMaterial | undefined;
   /** What differs from {@link defaultServerLimits}. */
   readonly limits?: Partial<ServerLimits>;
+  /** Who sends large stored files; the hub when left out. */
+  readonly handOver?: HandOverSettings;
   readonly telemetry: ServerTelemetry;
   readonly accessLog: AccessLogMode;
 }
@@ -50,6 +53,7 @@ export function createHubServer(options: HubServerOptions): HubServer {
     commonHeaders: ['X-Content-Type-Options', 'nosniff', ...(options.verifyOff ? ['Goyi-Verify', 'off'] : [])],
     limits,
     chunks: new FileChunks(limits),
+    handOver: new HandOver(options.handOver ?? { kind: 'off' }),
     clock: options.clock,
     isStopping: () => isStopping,
   };
@@ -68,8 +72,9 @@ export function createHubServer(options: HubServerOptions): HubServer {
   const answerAndTell = async (exchange: Exchange): Promise<void> => {
     await answering.answer(exchange);
     const now = options.clock.monotonicMs();
-    const { kind, outcome, sentBytes, status } = exchange;
-    options.telemetry.answered({ kind, outcome, status, seconds: (now - exchange.startedMs) / 1000, sentBytes });
+    const { kind, outcome, sentBytes, handedOverBytes, status } = exchange;
+    const seconds = (now - exchange.startedMs) / 1000;
+    options.telemetry.answered({ kind, outcome, status, seconds, sentBytes, handedOverBytes });
     accessLog.answered(exchange, now);
   };
 

@@ -1,11 +1,13 @@
 import { unreachable } from '../base/invariant.ts';
 import type { Served } from '../hub/served.ts';
 import type { Exchange } from './exchange.ts';
+import type { HandedOver, HandOver } from './hand-over.ts';
 import { chooseRange, matchesNone, type ByteRange } from './preconditions.ts';
 import { formatErrorBody } from './printable.ts';
 import { type BlobSender, sendBlob, sendBytes } from './send-blob.ts';
 
 export interface Sender extends BlobSender {
+  readonly handOver: HandOver;
   /** Names and values by turns, on every answer. */
   readonly commonHeaders: readonly string[];
   /** True while the server stops: every answer then ends its connection. */
@@ -35,11 +37,40 @@ export async function sendServed(sender: Sender, exchange: Exchange, served: Ser
     return;
   }
   const { range } = plan;
+  const handedOver =
+    served.storedAs === undefined || !served.immutable ? undefined : sender.handOver.choose(exchange, served.storedAs, blob.sizeBytes);
+  if (handedOver !== undefined) return leaveTo(sender, exchange, served, handedOver, range);
   await sendBlob(sender, exchange, {
     blob,
     range,
     begin: () => begin(sender, exchange, plan.status, headersOf(served, plan, blob.sizeBytes)),
   });
+}
+
+/** The range, like everything else about the body, is for who sends it: the whole file is what was found to be unchanged. */
+function leaveTo(sender: Sender, exchange: Exchange, served: Served, handedOver: HandedOver, range: ByteRange): void {
+  exchange.handedOverBytes = range.end - range.start;
+  switch (handedOver.kind) {
+    case 'header': {
+      // Of what size it is says who sends it.
+      const headers = ['Content-Type', served.contentType, 'Content-Length', '0', 'Cache-Control', IMMUTABLE, 'Goyi-Cache', served.outcome];
+      if (served.etag !== undefined) headers.push('ETag', served.etag);
+      // nginx says by itself that there are parts of it to be had, and would say it twice.
+      if (handedOver.name === 'X-Sendfile') headers.push('Accept-Ranges', 'bytes');
+      begin(sender, exchange, 200, [...headers, handedOver.name, handedOver.value]);
+      exchange.res.end();
+      return;
+    }
+    case 'location': {
+      const { url } = handedOver;
+      // Each client is to ask here again, because each time it is found out whether the file is what it was.
+      const headers = ['Location', url, 'Cache-Control', NO_STORE, 'Goyi-Cache', served.outcome];
+      sendText(sender, exchange, 302, TEXT, `the file is at ${url}\n`, headers);
+      return;
+    }
+    default:
+      return unreachable(handedOver);
+  }
 }
 
 /** Sends a body that the server made. `headers`: names and values by turns, beyond type and length. */

@@ -19,9 +19,9 @@ function parseMetrics(text: string): Map<string, number> {
 function sampleTelemetry(log: Log = silentLog): Telemetry {
   const telemetry = createTelemetry({ log, version: '1.2.3', verify: 'require' });
   const { events, server } = telemetry;
-  server.answered({ kind: 'zip', outcome: 'hit', status: 200, seconds: 0.002, sentBytes: 100 });
-  server.answered({ kind: 'zip', outcome: 'hit', status: 206, seconds: 0.002, sentBytes: 11 });
-  server.answered({ kind: 'list', outcome: undefined, status: 404, seconds: 0.2, sentBytes: 0 });
+  server.answered({ kind: 'zip', outcome: 'hit', status: 200, seconds: 0.002, sentBytes: 100, handedOverBytes: 0 });
+  server.answered({ kind: 'zip', outcome: 'hit', status: 206, seconds: 0.002, sentBytes: 11, handedOverBytes: 500 });
+  server.answered({ kind: 'list', outcome: undefined, status: 404, seconds: 0.2, sentBytes: 0, handedOverBytes: 0 });
   server.connectionCut('reader-stalled');
   events.upstreamAnswered({ upstream: 'https://u.example', outcome: 'found', seconds: 0.3 });
   events.upstreamAnswered({ upstream: 'https://u.example', outcome: 'fault', seconds: 3, detail: 'reset' });
@@ -56,6 +56,7 @@ const expected = {
   'goyi_requests_total{kind="zip",outcome="hit",status="2xx"}': 2,
   'goyi_requests_total{kind="list",outcome="none",status="4xx"}': 1,
   'goyi_sent_bytes_total{kind="zip"}': 111,
+  'goyi_handed_over_bytes_total{kind="zip"}': 500,
   'goyi_request_seconds_count{kind="zip"}': 2,
   'goyi_connections_cut_total{reason="reader-stalled"}': 1,
   'goyi_upstream_answers_total{upstream="https://u.example",outcome="found"}': 1,

@@ -21,6 +21,8 @@ export interface AnswerRecord {
   readonly status: number;
   readonly seconds: number;
   readonly sentBytes: number;
+  /** Of body, left to somebody else to send. */
+  readonly handedOverBytes: number;
 }
 
 /** The part of the telemetry that the server writes to. */
@@ -102,6 +104,12 @@ function createServerTelemetry(registry: Registry): ServerTelemetry {
     registers,
   });
   const sent = new Counter({ name: 'goyi_sent_bytes_total', help: 'Bytes of bodies sent to clients', labelNames: ['kind'], registers });
+  const handedOver = new Counter({
+    name: 'goyi_handed_over_bytes_total',
+    help: 'Bytes of bodies left to the web server in front, or to the one that clients are sent to',
+    labelNames: ['kind'],
+    registers,
+  });
   const seconds = new Histogram({
     name: 'goyi_request_seconds',
     help: 'Time from a request to the end of its answer',
@@ -113,7 +121,7 @@ function createServerTelemetry(registry: Registry): ServerTelemetry {
   // Bound once: finding a child by its labels costs more than counting.
   const children = new Map<string, { requests: Counter.Internal; sent: Counter.Internal; seconds: Histogram.Internal<'kind'> }>();
   return {
-    answered({ kind, outcome = 'none', status, seconds: time, sentBytes }) {
+    answered({ kind, outcome = 'none', status, seconds: time, sentBytes, handedOverBytes }) {
       const statusClass = `${Math.floor(status / 100)}xx`;
       const key = `${kind} ${outcome} ${statusClass}`;
       let child = children.get(key);
@@ -123,6 +131,7 @@ function createServerTelemetry(registry: Registry): ServerTelemetry {
       }
       child.requests.inc();
       child.sent.inc(sentBytes);
+      if (handedOverBytes > 0) handedOver.labels(kind).inc(handedOverBytes);
       child.seconds.observe(time);
     },
     connectionCut(reason) {

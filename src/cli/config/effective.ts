@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { formatAddressRange } from './hand-over.ts';
 import type { HubConfig } from './hub-config.ts';
 
 /** The configuration in the file's own words and units, with every secret masked: what `goyi serve --check` shows. */
@@ -38,6 +39,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     ownDatabase: ownDatabaseTree(config.ownDatabase),
     access: config.access,
     store: config.store,
+    handOver: handOverTree(config.handOver),
     metadata: config.metadata,
     policy: { rules: config.nameRules },
     ...(config.witness.name !== undefined && { witness: { ...config.witness, listen: formatListen(config.witness.listen) } }),
@@ -57,6 +59,10 @@ function ownDatabaseTree(own: HubConfig['ownDatabase']): Readonly<Record<string,
   if (own === undefined) return undefined;
   const { former, witnesses, ...current } = own;
   return { ...current, ...(former.length > 0 && { former }), ...(witnesses.length > 0 && { witnesses }) };
+}
+
+function handOverTree(handOver: HubConfig['handOver']): Readonly<Record<string, unknown>> {
+  return 'to' in handOver ? { ...handOver, to: handOver.to.map(formatAddressRange) } : handOver;
 }
 
 function formatUpstreams({ upstreams }: HubConfig): readonly string[] | undefined {

@@ -75,6 +75,27 @@ export interface LogConfig {
   readonly access: 'all' | 'misses' | 'errors' | 'off';
 }
 
+export interface AddressRange {
+  /** IPv4 or IPv6. */
+  readonly address: string;
+  /** How many of its first bits count. */
+  readonly bits: number;
+}
+
+/** Who sends large stored files once the hub has found that they are what they were. `prefix` stands before a file's name and ends with a slash. */
+export type HandOverConfig =
+  /** The hub does. */
+  | { readonly kind: 'off' }
+  /** The web server that the request came through, told by a header of the answer; only to those at the addresses `to`. */
+  | {
+      readonly kind: 'x-accel-redirect' | 'x-sendfile';
+      readonly prefix: string;
+      readonly minBytes: number;
+      readonly to: readonly AddressRange[];
+    }
+  /** Another server with the same files, to which the client is sent. */
+  | { readonly kind: 'redirect'; readonly prefix: string; readonly minBytes: number };
+
 /** A checksum database that this hub signs itself. */
 export interface OwnDatabaseConfig {
   /** Reads `host[/path]`. */
@@ -134,6 +155,7 @@ export interface HubConfig {
   readonly access: { readonly anonymous: readonly 'read'[] };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };
+  readonly handOver: HandOverConfig;
   readonly metadata: { readonly kind: 'sqlite' };
   readonly witness: WitnessConfig;
   readonly log: LogConfig;

@@ -75,6 +75,7 @@ test('every key can be set by its variable', () => {
     'ownDatabase.name': 'goyi.example/sumdb',
     'ownDatabase.keyFile': 'own.key',
     'access.anonymous': 'read',
+    'handOver.to': '127.0.0.1, fd00::/8',
     'witness.name': 'witness.example/w1',
     'witness.listen': ':8090',
     'witness.stateDir': 'w',

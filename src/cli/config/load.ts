@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { invariant } from '../../base/invariant.ts';
 import { compareFaults, type ConfigFault, type Place, type Say } from './faults.ts';
+import { checkHandOver, handOverOf } from './hand-over.ts';
 import type { HubConfig, WitnessConfig } from './hub-config.ts';
 import { checkOwnDatabase, ownDatabaseOf, type ResolvePath } from './own-database.ts';
 import { type Override, readFlags, readVariables, splitList } from './overrides.ts';
@@ -168,6 +169,7 @@ function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[], resolveP
     check(['listen', 'publicUrl', 'upstreams'], !isSelf, ['upstreams', index], (m) => m.config.upstreamIsSelf);
   }
   checkOwnDatabase(tree, resolvePath(tree.dataDir, ['dataDir']), resolvePath, check);
+  checkHandOver(tree, check);
   return found;
 }
 
@@ -209,6 +211,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     access: { anonymous: tree.access.anonymous ?? (listen.loopback ? ['read'] : []) },
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },
+    handOver: handOverOf(tree, dataDir),
     metadata: { kind: 'sqlite' },
     witness: witnessOf(tree, pathOf),
     log: tree.log,

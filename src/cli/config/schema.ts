@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
 import { nearestName } from '../nearest-name.ts';
 import type { Say } from './faults.ts';
-import type { LogConfig, NameRuleConfig, OwnDatabaseConfig, OwnWitnessConfig } from './hub-config.ts';
+import { parseAddressRanges } from './hand-over.ts';
+import type { HandOverConfig, LogConfig, NameRuleConfig, OwnDatabaseConfig, OwnWitnessConfig } from './hub-config.ts';
 import { parseNameRule } from './name-rule.ts';
 import {
   type Read,
@@ -84,6 +85,12 @@ const schema = z.strictObject({
     forcePathStyle: notBuilt(),
     redirect: notBuilt(),
   }),
+  handOver: group({
+    kind: z.enum(['off', 'x-accel-redirect', 'x-sendfile', 'redirect']).default('off'),
+    prefix: z.string().optional(),
+    minBytes: z.int().min(262_144).max(4_294_967_296).default(1_048_576),
+    to: texts(64, parseAddressRanges).optional(),
+  }),
   metadata: group({ kind: builtOnly('sqlite', ['sqlite', 'postgres']), urlEnv: notBuilt() }),
   policy: group({ rules: z.array(nameRule()).max(1_000).default([]) }),
   sync: group({ index: notBuilt(), everyMinutes: notBuilt(), tracked: notBuilt() }),
@@ -122,6 +129,12 @@ export interface CheckedTree {
     readonly witnesses: readonly OwnWitnessConfig[];
   };
   readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
+  readonly handOver: {
+    readonly kind: HandOverConfig['kind'];
+    readonly prefix?: string | undefined;
+    readonly minBytes: number;
+    readonly to?: readonly string[] | undefined;
+  };
   readonly policy: { readonly rules: readonly NameRuleConfig[] };
   readonly witness: {
     readonly name?: string | undefined;

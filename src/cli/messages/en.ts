@@ -317,6 +317,15 @@ export const en: Messages = {
     witnessLogTwice: 'the same key stands here twice',
     badProxy: 'must be the address of a proxy that begins with http:// or https://, such as http://proxy.corp.example:3128',
     fileNotReadable: (reason: string): string => `this file cannot be read (${reason})`,
+    badAccelPrefix:
+      'for x-accel-redirect this is the location of the web server, such as /goyi-store/: letters, digits and . _ ~ - between slashes',
+    badSendfilePrefix:
+      'for x-sendfile this is the data folder as the web server sees it: an absolute path of letters, digits and . _ ~ ! @ + - without ..; not every server decodes others',
+    badRedirectPrefix:
+      'for redirect this is the address of the server that has the files: it begins with http:// or https:// and is without user, ? and #',
+    redirectToHttp:
+      'the go command refuses to be sent from https to http: use an https:// address, or say with an http:// publicUrl that clients use http',
+    badAddressRange: 'each entry must be an address or a block of addresses, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8',
     certWithoutKey: 'certFile needs a keyFile',
     keyWithoutCert: 'keyFile needs a certFile',
     badMatch: (reason: string): string => `must be a pattern of module paths as in GOPRIVATE, optionally with @version (${reason})`,

@@ -315,6 +315,12 @@ export const zh = {
     witnessLogTwice: '同一个公钥写了两次',
     badProxy: '应为 http:// 或 https:// 开头的代理地址，如 http://proxy.corp.example:3128',
     fileNotReadable: (reason: string): string => `此文件无法读取（${reason}）`,
+    badAccelPrefix: 'x-accel-redirect 时应为 Web 服务器的 location，如 /goyi-store/：斜杠之间只能是字母、数字和 . _ ~ -',
+    badSendfilePrefix:
+      'x-sendfile 时应为 Web 服务器所见的数据目录：绝对路径，只含字母、数字和 . _ ~ ! @ + -，不含 ..（并非所有服务器都会解码其他字符）',
+    badRedirectPrefix: 'redirect 时应为存有这些文件的服务器的网址：http:// 或 https:// 开头，不含用户名、?、#',
+    redirectToHttp: 'go 命令拒绝从 https 转到 http：请用 https:// 网址，或以 http:// 的 publicUrl 说明客户端使用 http',
+    badAddressRange: '每项应为地址或地址段，如 10.1.2.3、10.0.0.0/8、fd00::/8',
     certWithoutKey: '有 certFile 就要有 keyFile',
     keyWithoutCert: '有 keyFile 就要有 certFile',
     badMatch: (reason: string): string => `应为 GOPRIVATE 写法的模块路径模式，可带 @版本（${reason}）`,
