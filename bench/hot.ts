@@ -18,9 +18,11 @@ interface Warm {
   readonly server: RunningServer;
 }
 
-export async function runHot(lab: Lab): Promise<void> {
+/** `only`: those of the tests, when not all are wanted. */
+export async function runHot(lab: Lab, only: readonly string[] | undefined): Promise<void> {
   const { contenders, rounds, quick, report, recording } = lab.options;
-  const { kinds, connections, seconds } = quick ? quickly : everything;
+  const { connections, seconds, ...tests } = quick ? quickly : everything;
+  const kinds = only === undefined ? tests.kinds : everything.kinds.filter((kind) => only.includes(kind));
   await using stack = new AsyncDisposableStack();
   const origin = stack.use(await lab.origin());
   const warm: Warm[] = [];

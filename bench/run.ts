@@ -24,6 +24,7 @@ const usage = `npm run bench -- [OPTIONS]
   --athens PATH           compare with this Athens binary
   --nginx PATH            compare with static files from this nginx (default: nginx, if there is one)
   --only LIST             only these servers, by name
+  --kinds LIST            only these tests of the suite hot, such as zip-large
   --rounds N              how often each thing is measured (default 3, for scale 2; with --quick 2 for hot, 1 for the others)
   --links LIST            of ROUND_TRIP_MS:MBIT_PER_S:CUT_PERCENT:MBIT_PER_S_OF_A_STREAM for the suites client and large
                           (default 150:40:0; without the last, a stream may have all of the link)
@@ -48,6 +49,7 @@ async function main(): Promise<number> {
       athens: { type: 'string' },
       nginx: { type: 'string' },
       only: { type: 'string' },
+      kinds: { type: 'string' },
       rounds: { type: 'string' },
       links: { type: 'string', default: '150:40:0' },
       workers: { type: 'string', default: '2' },
@@ -89,7 +91,7 @@ async function main(): Promise<number> {
         continue;
       }
       await using lab = await Lab.open({ recording: await open(), contenders, report, rounds, quick });
-      if (suite === 'hot') await runHot(lab);
+      if (suite === 'hot') await runHot(lab, flags.kinds?.split(','));
       else if (suite === 'cold') await runCold(lab);
       else if (suite === 'client') await runClient(lab, links);
       else if (suite === 'large') await runLarge(lab, links);

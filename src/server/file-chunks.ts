@@ -25,12 +25,13 @@ type ChunkLimits = Pick<ServerLimits, 'chunkBytes' | 'chunkBuffersMax' | 'spareC
 /**
  * The chunks that large answers are sent from, shared by all who are sent the same file: a herd of clients costs one read of each chunk, and a file
  * that is asked for again soon costs none. A chunk belongs to a fingerprint, so that one of a file that was touched is never found again.
- * There are at most `chunkBuffersMax` of them. One that nobody holds stays until its buffer is needed for another, the longest unused first. Who
- * finds all of them held gets a small one of its own, so that readers who do not read slow nobody else down.
+ * There are at most `chunkBuffersMax` of them. One that nobody holds stays until its buffer is needed for another. Which one goes is left to chance:
+ * the longest unused would always be the one that is needed next, as large files are read from end to end. Who finds all of them held gets a
+ * small one of its own, so that readers who do not read slow nobody else down.
  */
 export class FileChunks {
   readonly #limits: ChunkLimits;
-  /** By fingerprint and number, the most recently used last. */
+  /** By fingerprint and number. */
   readonly #held = new Map<string, Held>();
   /** Buffers that exist: those held here, and those that are still on their way to a client though they are not to be found any more. */
   #made = 0;
@@ -56,8 +57,8 @@ export class FileChunks {
       const bytes = buffer.subarray(0, Math.min(chunkBytes, blob.sizeBytes - startBytes));
       held = { name, startBytes, buffer, bytes, holders: 0, ready: undefined };
       held.ready = this.#read(blob, held);
-    } else this.#held.delete(name);
-    this.#held.set(name, held);
+      this.#held.set(name, held);
+    }
     held.holders += 1;
     if (held.ready === undefined) return held;
     try {
@@ -100,12 +101,12 @@ export class FileChunks {
       this.#made += 1;
       return Buffer.allocUnsafeSlow(this.#limits.chunkBytes);
     }
-    for (const [name, { holders, buffer }] of this.#held) {
-      if (holders > 0) continue;
-      this.#held.delete(name);
-      return buffer;
-    }
-    return undefined;
+    const free = [...this.#held].filter(([, { holders }]) => holders === 0);
+    const chosen = free[Math.floor(Math.random() * free.length)];
+    if (chosen === undefined) return undefined;
+    const [name, { buffer }] = chosen;
+    this.#held.delete(name);
+    return buffer;
   }
 
   #read(blob: OpenBlob, held: Held): Promise<void> | undefined {

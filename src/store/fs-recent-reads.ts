@@ -3,10 +3,10 @@ import { LRUCache } from 'lru-cache';
 /** How long a stretch that was read counts as still being in the system's memory. */
 const recentMs = 60_000;
 const filesMax = 256;
-/** A read on the calling thread that takes longer met the disk, or a machine that was busy elsewhere. */
+/** A read on the calling thread that takes longer met the disk, or another process had the core meanwhile. */
 const slowMs = 4;
-/** A slow read counts four times as much as a quick one; two in a row, or three among ten, and the file is read on other threads again. */
-const slowDebt = 4;
+/** A slow read counts twice as much as a quick one: when most are slow it is the disk, and the file is read on other threads again. */
+const slowDebt = 2;
 const debtMax = 8;
 
 interface Recent {
