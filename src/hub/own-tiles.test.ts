@@ -105,6 +105,13 @@ suite('tiles', () => {
     bench.store.tamper(`modules/sumdb/${ownDatabaseName}/tile/8/0/000` as BlobKey, Buffer.from(full.get('0/0')!).fill(1, 40, 41));
     assert.deepEqual(await ask(0), full.get('0/0'));
     assert.equal(bench.store.aside.length, 1);
+    const data = `modules/sumdb/${ownDatabaseName}/tile/8/data/002` as BlobKey;
+    const texts = await database.tile({ level: 'data', index: 2, width: 256 }, online, signal);
+    for (const bad of [Buffer.from(String(texts).replace('m600', 'm601')), Buffer.from('short'), Buffer.alloc(2_000_000, '\n')]) {
+      bench.store.tamper(data, bad);
+      assert.deepEqual(await database.tile({ level: 'data', index: 2, width: 256 }, online, signal), texts);
+      assert.deepEqual((await bench.store.readSmall(data, 100_000))?.bytes, texts);
+    }
   });
 
   test('a process sees at once what another appended', async () => {

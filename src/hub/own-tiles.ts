@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { BlobKey } from '../base/blob-key.ts';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
@@ -7,6 +8,7 @@ import type { Log } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { OwnLogs, OwnTree } from '../meta/own-log.ts';
 import { formatChecksumRecord, recordHash } from '../protocol/checksum-record.ts';
+import { firstRecords, isDataOf } from '../protocol/data-tile.ts';
 import { tileKey } from '../protocol/layout.ts';
 import { type TileName, formatTilePath } from '../protocol/proxy-request.ts';
 import { TILE_BYTES, TILE_WIDTH, edgeTiles, hashAt, parentOf, rootFromEdges, widthInTree } from '../protocol/tile.ts';
@@ -23,6 +25,8 @@ export interface OwnTilesOptions {
   readonly cacheBytes?: number;
 }
 
+/** Texts of 256 records have some 60 KiB. */
+const dataBytesMax = 1024 * 1024;
 const defaultCacheBytes = 8 * 1024 * 1024;
 /** Full tiles of a log of four million records, in some 3 MiB. */
 const digestsMax = 16_000;
@@ -54,7 +58,7 @@ export class OwnTiles {
    */
   async tile(tile: TileName, signal: AbortSignal): Promise<Buffer> {
     const { level, index, width } = tile;
-    if (level === 'data') return this.#texts(index * TILE_WIDTH, width);
+    if (level === 'data') return this.#data(index, width, signal);
     const tree = await this.#treeWith(level, index, width);
     if (widthInTree(tree.size, level, index) < TILE_WIDTH) return edgeOf(tree, level).subarray(0, width * HASH_BYTES);
     return (await this.#full(tree, level, index, signal)).subarray(0, width * HASH_BYTES);
@@ -69,6 +73,23 @@ export class OwnTiles {
 
   stop(reason: Error): void {
     this.#flights.abortAll(reason);
+  }
+
+  /** A full tile of texts from the store, when it has the hashes of its proved tile; everything else out of the records, which nobody needs to prove. */
+  async #data(index: number, width: number, signal: AbortSignal): Promise<Buffer> {
+    const key = tileKey(this.#options.name, { level: 'data', index, width: TILE_WIDTH });
+    const stored = await this.#readStored(key, dataBytesMax);
+    if (stored === undefined) return this.#texts(index * TILE_WIDTH, width);
+    const digest = hash('sha256', stored, 'base64');
+    if (this.#digests.get(key) !== digest) {
+      const hashes = await this.tile({ level: 0, index, width: TILE_WIDTH }, signal);
+      if (!isDataOf(stored, TILE_WIDTH, hashes)) {
+        await this.#mend(key, await this.#texts(index * TILE_WIDTH, TILE_WIDTH), 'it does not have the records of its tile of hashes');
+        return this.#texts(index * TILE_WIDTH, width);
+      }
+      this.#digests.set(key, digest);
+    }
+    return width === TILE_WIDTH ? stored : firstRecords(stored, width);
   }
 
   /** The records' texts, each followed by a blank line: what a tile of level `data` holds. */
@@ -131,25 +152,28 @@ export class OwnTiles {
         'storage-fault',
         `${key} is lost and cannot be made again: the records of ${this.#options.name} do not make its hashes`,
       );
-    await this.#mend(key, made, stored !== undefined);
+    await this.#mend(key, made, stored && 'it does not combine to its entry in the tile above it');
     return made;
   }
 
   /** From the store, else from metadata; a tile that goes from the one to the other between the two looks is in the store then. */
   async #read(level: number, index: number): Promise<Buffer | undefined> {
     const { name, metadata } = this.#options;
-    const fromStore = async (): Promise<Buffer | undefined> => {
-      try {
-        return (await this.#options.store.readSmall(tileKey(name, { level, index, width: TILE_WIDTH }), TILE_BYTES))?.bytes;
-      } catch (error) {
-        this.#options.log.warn('a stored tile cannot be read', { database: name, reason: messageOf(error) });
-        return Buffer.alloc(0);
-      }
-    };
-    const stored = await fromStore();
+    const key = tileKey(name, { level, index, width: TILE_WIDTH });
+    const stored = await this.#readStored(key, TILE_BYTES);
     if (stored !== undefined) return stored;
     const waiting = await metadata.ownTile(name, level, index);
-    return waiting === undefined ? fromStore() : Buffer.from(waiting);
+    return waiting === undefined ? this.#readStored(key, TILE_BYTES) : Buffer.from(waiting);
+  }
+
+  /** No bytes at all where the store cannot read what it has, or has more than a tile can have: nothing proves those. */
+  async #readStored(key: BlobKey, sizeMaxBytes: number): Promise<Buffer | undefined> {
+    try {
+      return (await this.#options.store.readSmall(key, sizeMaxBytes))?.bytes;
+    } catch (error) {
+      this.#options.log.warn('a stored tile cannot be read', { key, reason: messageOf(error) });
+      return Buffer.alloc(0);
+    }
   }
 
   /** Out of the tiles below it, or of its records alone. Nothing of it is believed before it combines to its entry in the tile above. */
@@ -173,11 +197,10 @@ export class OwnTiles {
   }
 
   /** On a full disk the tile is made again at the next question; that is no reason not to answer this one. */
-  async #mend(key: ReturnType<typeof tileKey>, bytes: Buffer, isBad: boolean): Promise<void> {
+  async #mend(key: BlobKey, bytes: Buffer, reason: string | undefined): Promise<void> {
     const { store, events, log } = this.#options;
-    const reason = 'it does not combine to its entry in the tile above it';
     try {
-      if (isBad && (await store.setAside(key, reason))) events.fileSetAside({ key, reason });
+      if (reason !== undefined && (await store.setAside(key, reason))) events.fileSetAside({ key, reason });
       await store.put(key, bytes);
     } catch (error) {
       if (!(error instanceof HubError)) throw error;

@@ -1,9 +1,9 @@
 import { HubError } from '../base/errors.ts';
 import { SingleFlight } from '../base/single-flight.ts';
+import { firstRecords, isDataOf } from '../protocol/data-tile.ts';
 import { tileKey } from '../protocol/layout.ts';
 import { type TileName, formatTilePath } from '../protocol/proxy-request.ts';
-import { TILE_WIDTH, hashAt, widthInTree } from '../protocol/tile.ts';
-import { leafHash } from '../protocol/tree-hash.ts';
+import { TILE_WIDTH, widthInTree } from '../protocol/tile.ts';
 import type { Effort, Runner } from './checksum-race.ts';
 import type { TileSource } from './checksum-tiles.ts';
 import type { ProvedTree } from './checksum-tree.ts';
@@ -47,7 +47,7 @@ export class DataTiles {
     if (stored !== undefined) return firstRecords(stored, tile.width);
     const attempt = async (runner: Runner): Promise<Buffer | undefined> => {
       const bytes = await runner.get(formatTilePath(tile), DATA_TILE_BYTES_MAX);
-      if (bytes !== undefined && !hasHashes(bytes, tile.width, hashes)) {
+      if (bytes !== undefined && !isDataOf(bytes, tile.width, hashes)) {
         throw new HubError('log-invalid', `${formatTilePath(tile)} does not have the records of its tile of hashes`);
       }
       return bytes;
@@ -61,24 +61,8 @@ export class DataTiles {
 
   async #recall(tile: DataTileName, hashes: Buffer): Promise<Buffer | undefined> {
     const stored = await this.#source.read(tileKey(this.#database, tile), DATA_TILE_BYTES_MAX);
-    if (stored === undefined || hasHashes(stored, tile.width, hashes)) return stored;
+    if (stored === undefined || isDataOf(stored, tile.width, hashes)) return stored;
     await this.#source.setAside(tile, 'it does not have the records of its tile of hashes');
     return undefined;
   }
-}
-
-function hasHashes(bytes: Buffer, width: number, hashes: Buffer): boolean {
-  let from = 0;
-  for (let position = 0; position < width; position += 1) {
-    const end = bytes.indexOf('\n\n', from);
-    if (end < 0 || !leafHash(bytes.subarray(from, end + 1)).equals(hashAt(hashes, position))) return false;
-    from = end + 2;
-  }
-  return from === bytes.length;
-}
-
-function firstRecords(bytes: Buffer, width: number): Buffer {
-  let from = 0;
-  for (let position = 0; position < width; position += 1) from = bytes.indexOf('\n\n', from) + 2;
-  return bytes.subarray(0, from);
 }
