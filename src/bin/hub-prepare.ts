@@ -18,15 +18,16 @@ import type { FromPreparer, Readied, ToPreparer } from './prepare.ts';
 import { openProcessLog } from './process-log.ts';
 import { runCommand } from './run-command.ts';
 
-/** Makes or checks the keys, migrates metadata, sweeps what a killed hub left half-written, and finds the upstreams. */
-async function prepare(config: HubConfig): Promise<Readied> {
+/** Makes or checks the keys, migrates metadata, sweeps what a killed hub left half-written, and finds the upstreams. `inUse`: workers of this hub are running. */
+async function prepare(config: HubConfig, { inUse }: { readonly inUse: boolean }): Promise<Readied> {
   const log = openProcessLog(config.log, process.stderr.isTTY === true);
   const keys = await readyOwnKeys(config);
   await using store = await openFsStore({ root: config.dataDir, events: silentEvents, log });
   const swept = await store.sweep();
   if (swept > 0) log.info('half-written files of an ended process were removed', { files: swept });
   await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log });
-  const restored = await restoreKept({ store, metadata });
+  // What a running worker places at this moment must not give way to what is kept of the file before it.
+  const restored = inUse ? 0 : await restoreKept({ store, metadata });
   if (restored > 0) log.warn('files that the machine had not written when it stopped were restored', { files: restored });
   return { keys, upstreams: await resolveUpstreams(config, { env: process.env, metadata, log }) };
 }
@@ -48,7 +49,7 @@ async function start(version: string): Promise<void> {
     serve: async (config, { configFile, notes }) => {
       const held = onceHeld();
       await tell({ kind: 'configured', config, configFile, notes });
-      await tell({ kind: 'ready', ...(await prepare(await held)) });
+      await tell({ kind: 'ready', ...(await prepare(await held, { inUse: false })) });
       return 0;
     },
   });
@@ -61,7 +62,7 @@ async function reload(): Promise<void> {
     if (!reread.ok) return await tell({ kind: 'faulty', faults: reread.faults });
     const held = onceHeld();
     await tell({ kind: 'configured', config: reread.config, configFile: undefined, notes: [] });
-    await tell({ kind: 'ready', ...(await prepare(await held)) });
+    await tell({ kind: 'ready', ...(await prepare(await held, { inUse: true })) });
   } catch (error) {
     await tell({ kind: 'failed', message: messageOf(error) });
   }

@@ -3,10 +3,12 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { silentLog } from '../base/log.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { loadConfig } from '../cli/config/load.ts';
 import { createKeyFile } from '../meta/key-file.ts';
 import { openSignedHeads } from '../meta/signed-heads.ts';
+import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { makeOwnKey, publicFacts, readOwnKey, readOwnSigners, readyOwnKeys } from './own-keys.ts';
 
 interface Place extends AsyncDisposable {
@@ -98,6 +100,21 @@ test('a key that is gone though its database has signed is not made anew', async
   await assert.rejects(readOwnSigners(config), gone);
   await rename(join(here.path, 'copy'), join(here.keys, 'log.key'));
   assert.equal((await readyOwnKeys(config))[0]?.made, false);
+});
+
+test('nor is it when all that is left of what it signed are records in the metadata', async () => {
+  await using here = await place();
+  const config = here.configOf(`ownDatabase: {name: ${name}}`);
+  const hash = `h1:${root}`;
+  {
+    await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
+    assert.equal((await readyOwnKeys(config))[0]?.made, true, 'metadata without such a log is no reason');
+    const entry = { module: 'a.example/m', version: 'v1.0.0', zipHash: hash, modHash: hash, provedBy: undefined };
+    await metadata.appendOwn(name, [entry], 0);
+  }
+  await rm(here.keys, { recursive: true });
+  await assert.rejects(readyOwnKeys(config), gone);
+  await assert.rejects(readOwnSigners(config), gone);
 });
 
 test('nor is it when the whole folder of keys is gone, but the data folder has what it signed', async () => {

@@ -2,12 +2,14 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OwnDatabaseSet } from '../api/checksum-database.ts';
 import { HubError } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
 import type { KeyPlace, OwnKey } from '../cli/backends.ts';
 import type { HubConfig, OwnDatabaseConfig } from '../cli/config/hub-config.ts';
 import { keysFolderOf } from '../cli/config/own-database.ts';
 import { createKeyFile, readKeyFile } from '../meta/key-file.ts';
 import { isInside } from '../meta/private-folder.ts';
 import { openSignedHeads } from '../meta/signed-heads.ts';
+import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import type { SignerKey } from '../protocol/note.ts';
 
 export interface ReadiedKey extends OwnKey {
@@ -84,8 +86,16 @@ export async function makeOwnKey({ name, keyFile }: KeyPlace, dataDir: string): 
 /** Clients hold name and key together: a second key under the name of the first would be a log that none of them believes. */
 async function hasSigned(name: string, dataDir: string): Promise<boolean> {
   await using heads = await openSignedHeads(keysFolderOf(dataDir));
-  if ((await heads.last(name)) !== undefined) return true;
-  return access(join(dataDir, 'modules', 'sumdb', name)).then(
+  if ((await heads.last(name)) !== undefined || (await exists(join(dataDir, 'modules', 'sumdb', name)))) return true;
+  const file = join(dataDir, 'goyi.db');
+  if (!(await exists(file))) return false;
+  // The records of a small log lie here alone until it has been calm for a moment.
+  await using metadata = await openSqliteMetadata({ file, log: silentLog });
+  return ((await metadata.ownHead(name))?.size ?? 0) > 0;
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
     () => true,
     () => false,
   );

@@ -60,19 +60,14 @@ test('what was being fetched ahead gets the priority of who comes to wait for it
   await using bench = await openBench();
   publish(bench, small);
   const release = held(bench);
-  const fetch = bench.origin.fetch.bind(bench.origin);
-  let urgency: Urgency | undefined;
-  bench.origin.fetch = (request, ...rest) => {
-    urgency = request;
-    return fetch(request, ...rest);
-  };
+  const urgency = urgencyOf(bench);
   const artefact = artefactAt(keyOf(small, 'mod'));
   assert.ok(artefact !== undefined);
   const ahead = bench.station.filler.fill(artefact, 'prefetch', new AbortController().signal);
-  await until(() => urgency !== undefined);
-  assert.equal(priorityOf(urgency!), 'prefetch');
+  await until(() => urgency() !== undefined);
+  assert.equal(priorityOf(urgency()!), 'prefetch');
   const waiting = bench.ask(`${address(small)}mod`);
-  await until(() => priorityOf(urgency!) === 'waited-for');
+  await until(() => priorityOf(urgency()!) === 'waited-for');
   release();
   await Promise.all([ahead, waiting]);
   assert.equal(bench.origin.total, 1);
@@ -82,19 +77,14 @@ test('what is fetched ahead gets the priority of who waits for it in another pro
   await using bench = await openBench();
   publish(bench, small);
   const release = held(bench);
-  const fetch = bench.origin.fetch.bind(bench.origin);
-  let urgency: Urgency | undefined;
-  bench.origin.fetch = (request, ...rest) => {
-    urgency = request;
-    return fetch(request, ...rest);
-  };
+  const urgency = urgencyOf(bench);
   const artefact = artefactAt(keyOf(small, 'mod'));
   assert.ok(artefact !== undefined);
   const ahead = bench.station.filler.fill(artefact, 'prefetch', new AbortController().signal);
-  await until(() => urgency !== undefined);
-  assert.equal(priorityOf(urgency!), 'prefetch');
+  await until(() => urgency() !== undefined);
+  assert.equal(priorityOf(urgency()!), 'prefetch');
   await bench.metadata.acquireLease(`wanted ${artefact.key}`);
-  await until(() => priorityOf(urgency!) === 'waited-for');
+  await until(() => priorityOf(urgency()!) === 'waited-for');
   release();
   await ahead;
 });
@@ -115,6 +105,17 @@ test('who waits for the fill of another process says so as long as it waits', as
   assert.equal((await asking).outcome, 'miss');
   assert.equal(await bench.metadata.isLeaseHeld(wanted), false);
 });
+
+/** Of the last request to the origin. */
+function urgencyOf(bench: StationBench): () => Urgency | undefined {
+  const fetch = bench.origin.fetch.bind(bench.origin);
+  let urgency: Urgency | undefined;
+  bench.origin.fetch = (request, ...rest) => {
+    urgency = request;
+    return fetch(request, ...rest);
+  };
+  return () => urgency;
+}
 
 async function until(holds: () => boolean): Promise<void> {
   for (const endMs = performance.now() + 10_000; !holds(); ) {

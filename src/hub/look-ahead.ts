@@ -122,7 +122,8 @@ export class LookAhead implements AsyncDisposable {
     const sizeBytes = this.#unused.get(artefact.key);
     if (sizeBytes !== undefined) {
       this.#unused.delete(artefact.key);
-      this.#unusedBytes -= sizeBytes;
+      // What was fetched before the count began anew is no credit.
+      this.#unusedBytes = Math.max(0, this.#unusedBytes - sizeBytes);
       this.#parts.events.lookedAhead({ outcome: 'used', sizeBytes });
     }
     if (!(first || sizeBytes !== undefined) || artefact.kind === 'zip') return;
