@@ -25,6 +25,8 @@ interface Pattern {
   /** Slashes in the pattern's text. */
   readonly slashes: number;
   readonly chunks: readonly Chunk[];
+  /** The chunks of its first element, of its first two, and so on, without those of all; undefined where a class or a backslash reaches over the slash. */
+  readonly parents: readonly (readonly Chunk[] | undefined)[];
 }
 
 /** A row of things that each stand for one character, perhaps after a `*`. */
@@ -54,7 +56,12 @@ export function parseModulePatterns(
     if (text.length > PATTERN_LENGTH_MAX) return refused(`a pattern is longer than ${PATTERN_LENGTH_MAX} characters`);
     const chunks = parseChunks(text, options.ignoreCase);
     if (chunks === undefined) return refused(`pattern ${JSON.stringify(text)} is malformed`);
-    patterns.push({ prefix: literalPrefix(chunks), slashes: text.split('/').length - 1, chunks });
+    patterns.push({
+      prefix: literalPrefix(chunks),
+      slashes: text.split('/').length - 1,
+      chunks,
+      parents: parentsOf(text).map((parent) => parseChunks(parent, options.ignoreCase)),
+    });
   }
   return parsed({ ignoreCase: options.ignoreCase, patterns });
 }
@@ -68,6 +75,21 @@ export function matchesPattern(patterns: ModulePatterns, path: string): boolean 
     if (end >= 0 && matchesChunks(chunks, { name, end, ignoreCase: patterns.ignoreCase })) return true;
   }
   return false;
+}
+
+/** Whether something below a path could match one of the patterns, though the path has too few elements itself: its own are those that such a pattern begins with. */
+export function matchesParent(patterns: ModulePatterns, path: string): boolean {
+  const elements = path.split('/').length;
+  const name = patterns.ignoreCase ? path.toLowerCase() : path;
+  return patterns.patterns.some(({ parents }) => {
+    const parent = parents[elements - 1];
+    return parent !== undefined && matchesChunks(parent, { name, end: name.length, ignoreCase: patterns.ignoreCase });
+  });
+}
+
+/** Whether every pattern can be cut at its slashes, so that {@link matchesParent} knows all that is above it. */
+export function hasParents(patterns: ModulePatterns): boolean {
+  return patterns.patterns.every(({ parents }) => !parents.includes(undefined));
 }
 
 const SLASH = 0x2f;
@@ -141,6 +163,11 @@ function upper(code: number): number {
 
 function lower(code: number): number {
   return code >= 0x41 && code <= 0x5a ? code + 0x20 : code;
+}
+
+function parentsOf(text: string): readonly string[] {
+  const elements = text.split('/');
+  return elements.slice(1).map((_, index) => elements.slice(0, index + 1).join('/'));
 }
 
 /** Undefined when the pattern is malformed. */
