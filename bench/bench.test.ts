@@ -137,7 +137,7 @@ test('a store that was made without fetching is one that a hub could have filled
   assert.equal(index.length, 35);
   const [first] = index;
   assert.ok(first !== undefined);
-  assert.equal((await metadata.storedVersions(first.module)).length, 10);
+  assert.equal((await metadata.storedVersions(first.module, 'public')).length, 10);
   assert.equal((await metadata.answer(`${first.module}/@v/list`))?.body.split('\n').length, 11);
   assert.equal((await metadata.indexSince(made.storedAtMs(30) * 1000, 100)).length, 5);
   for (const name of made.sample) {

@@ -11,7 +11,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { silentEvents } from '../src/base/events.ts';
 import { silentLog } from '../src/base/log.ts';
 import { createKeptStore } from '../src/hub/kept-store.ts';
-import { openOwnDatabase, type OwnDatabase } from '../src/hub/own-database.ts';
+import { noPrivateModules, openOwnDatabase, type OwnDatabase } from '../src/hub/own-database.ts';
 import { createKeyFile, readKeyFile } from '../src/meta/key-file.ts';
 import type { Metadata } from '../src/meta/metadata.ts';
 import { openSignedHeads } from '../src/meta/signed-heads.ts';
@@ -38,7 +38,7 @@ await using database = await openOwnDatabase({
   metadata,
   signedHeads,
   proving: { name: 'sum.public.example', lookup: async (module) => ({ recordId: 1, treeSize: 10, text: '', ...proved(module) }) },
-  privateModules: undefined,
+  privateModules: noPrivateModules,
   events: silentEvents,
   log: silentLog,
   clock: systemClock,

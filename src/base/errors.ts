@@ -3,6 +3,8 @@ export type ErrorCode =
   | 'bad-request' // 400: malformed name, escape, version, tile, range, since or limit
   | 'not-found' // 404: well-formed but absent, so that the go command tries its next proxy
   | 'method-not-allowed' // 405
+  | 'conflict' // 409: a version is there with other content, and never changes
+  | 'too-large' // 413: more than may be taken in
   | 'policy-denied' // 403: with `,` in GOPROXY the go command stops here
   | 'upstream-refused' // 403: an upstream's own refusal, its first line first
   | 'not-cached' // 404: a request that forbids fills, and nothing is stored

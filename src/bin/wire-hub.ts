@@ -13,7 +13,8 @@ import { CosignHeads, type CosignHeadsParts } from '../hub/cosign-heads.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
-import { type OwnDatabase, openOwnDatabase } from '../hub/own-database.ts';
+import { createHomes } from '../hub/homes.ts';
+import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
 import type { Metadata } from '../meta/metadata.ts';
 import { openSignedHeads } from '../meta/signed-heads.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
@@ -30,6 +31,7 @@ import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
 import { createUrlTransport } from '../origin/upstream-transport.ts';
 import { requestCosignature } from '../origin/witness-client.ts';
 import { createNamePolicy } from '../policy/name-policy.ts';
+import { createPrivateNames } from '../policy/private-names.ts';
 import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
 import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
@@ -76,14 +78,23 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const prover = stack.use(createZipProver({ threadsMax: config.limits.proofThreads }));
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
-  const ownDatabases = await openOwnDatabases(stack, { config, store, metadata, proving: databases[0], parts });
+  const names = checked(createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' }))));
+  const homes = createHomes({ names, upstreams, sources: config.private.map(() => undefined) });
+  // A log hashes what the station makes, and the station gives the log what it stores.
+  const made = Promise.withResolvers<PrivateModules>();
+  const privateModules: PrivateModules = {
+    isPrivate: (module) => names.of(module).kind !== 'public',
+    hash: async (...version) => (await made.promise).hash(...version),
+  };
+  const ownDatabases = await openOwnDatabases(stack, { config, store, metadata, proving: databases[0], privateModules, parts });
   const cosigning = cosignHeads(ownDatabases[0], { config, metadata, client, parts });
   if (cosigning !== undefined) stack.use(cosigning);
   const station = stack.use(
     createStation({
       store,
       metadata,
-      origin: upstreams,
+      homes,
+      upstreams,
       prover,
       databases,
       ownDatabases,
@@ -97,6 +108,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       limits: { waitMs: config.limits.waitMs, memoryBytesMax: config.limits.memoryCacheBytes, prefetchSlots: config.limits.prefetchSlots },
     }),
   );
+  made.resolve(station.privateVersions);
   if (config.limits.scrubEveryMs > 0) {
     const { filler, lists } = station;
     stack.use(new BackgroundScrub({ store, metadata, events, log, filler, lists, everyMs: config.limits.scrubEveryMs }));
@@ -213,12 +225,13 @@ interface OwnParts {
   readonly metadata: Metadata;
   /** In which public modules are proved. */
   readonly proving: ChecksumDatabase | undefined;
+  readonly privateModules: PrivateModules;
   readonly parts: WiringParts;
 }
 
 /** Their owner is the stack. @throws {HubError} log-forked when what was signed is not what the metadata has */
 async function openOwnDatabases(stack: AsyncDisposableStack, own: OwnParts): Promise<readonly OwnDatabase[]> {
-  const { config, store, metadata, proving, parts } = own;
+  const { config, store, metadata, proving, privateModules, parts } = own;
   if (parts.signers.length === 0) return [];
   invariant(proving !== undefined, 'there is a public checksum database');
   const signedHeads = stack.use(await openSignedHeads(keysFolderOf(config.dataDir)));
@@ -226,7 +239,7 @@ async function openOwnDatabases(stack: AsyncDisposableStack, own: OwnParts): Pro
   for (const { name, sign, signer } of parts.signers) {
     const { events, log } = parts;
     const clock = systemClock;
-    const database = { name, signer, sign, store, metadata, signedHeads, proving, privateModules: undefined, events, log, clock };
+    const database = { name, signer, sign, store, metadata, signedHeads, proving, privateModules, events, log, clock };
     opened.push(stack.use(await openOwnDatabase(database)));
   }
   return opened;

@@ -24,6 +24,8 @@ const codeOfError: Readonly<Record<ErrorCode, ExitCode>> = {
   'not-cached': exitCodes.absent,
   'policy-denied': exitCodes.refused,
   'upstream-refused': exitCodes.refused,
+  conflict: exitCodes.refused,
+  'too-large': exitCodes.usage,
   'checksum-mismatch': exitCodes.unverified,
   'checksum-missing': exitCodes.unverified,
   'log-invalid': exitCodes.unverified,

@@ -110,11 +110,7 @@ export class BackgroundScrub implements AsyncDisposable {
     const row = await metadata.file(key);
     if (row === undefined) return;
     const reason = await this.#findFault(row, blob);
-    if (
-      reason === undefined ||
-      !(await condemn(this.#parts, { key, fingerprint: blob.fingerprint, rowFingerprint: row.fingerprint }, reason))
-    )
-      return;
+    if (reason === undefined || !(await condemn(this.#parts, { key, fingerprint: blob.fingerprint, row }, reason))) return;
     const artefact = artefactAt(key);
     if (artefact !== undefined) await this.#parts.filler?.fill(artefact, 'prefetch', this.#stop.signal);
   }

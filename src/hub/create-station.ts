@@ -16,14 +16,19 @@ import type { Version } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { type Changing, ChangingAnswers } from './changing-answers.ts';
-import { Filler, type OwnRecords } from './fill.ts';
+import type { OwnRecords } from './evidence.ts';
+import { Filler } from './fill.ts';
+import { type Homes, isAsked, isPrivateHome } from './homes.ts';
 import { KnownAbsence } from './known-absence.ts';
 import { ListFiles } from './list-files.ts';
 import { LookAhead } from './look-ahead.ts';
 import { artefactOf, ModuleFiles } from './module-files.ts';
 import { ModuleQueries } from './module-queries.ts';
+import type { PrivateModules } from './own-database.ts';
+import { publishModule, type Published, type PublishRequest } from './publish.ts';
+import { PrivateVersions } from './private-versions.ts';
 import type { Served } from './served.ts';
-import { chunksOf, StoredFiles } from './stored-files.ts';
+import { type Artefact, chunksOf, StoredFiles } from './stored-files.ts';
 import type { AnswerOptions, Readiness, Station } from './station.ts';
 import { Usage } from './usage.ts';
 import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch } from './warm.ts';
@@ -31,7 +36,9 @@ import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch
 export interface StationParts {
   readonly store: BlobStore;
   readonly metadata: Metadata;
-  readonly origin: ModuleOrigin;
+  /** Where modules come from, and the upstreams among it with their states. */
+  readonly homes: Homes;
+  readonly upstreams: Pick<ModuleOrigin, 'states'>;
   readonly prover: ZipProver;
   /** The first proves public modules; all are relayed below `/sumdb/`. */
   readonly databases: readonly (ChecksumDatabase & ChecksumRelay)[];
@@ -53,6 +60,8 @@ export interface HubStation extends Station, AsyncDisposable {
   readonly filler: Filler;
   readonly lists: ListFiles;
   readonly ahead: Pick<LookAhead, 'waiting'>;
+  /** For logs of our own. */
+  readonly privateVersions: PrivateModules;
   /** Lets go of the files in memory, for a hub that nobody uses just now. */
   releaseMemory(): void;
 }
@@ -69,24 +78,31 @@ class StationImpl implements HubStation {
   readonly lists: ListFiles;
   readonly filler: Filler;
   readonly ahead: LookAhead;
+  readonly privateVersions: PrivateVersions;
   readonly #stored: StoredFiles;
   readonly #files: ModuleFiles;
   readonly #answers: ChangingAnswers;
   readonly #queries: ModuleQueries;
   readonly #warmParts: WarmParts;
 
+  readonly #onZipStored = ({ module, version }: Artefact): void => {
+    if (!isPseudoVersion(version)) this.lists.refresh(module);
+  };
+
   constructor(parts: StationParts) {
     this.#parts = parts;
-    const { store, metadata, origin, prover, events, clock, log, limits, freshness } = parts;
+    const { store, metadata, homes, prover, events, clock, log, limits, freshness } = parts;
+    const isPrivate = (module: ModulePath): boolean => isPrivateHome(homes.of(module));
     this.#relays = new Map([...parts.databases, ...parts.ownDatabases].map((database) => [database.name, database]));
     this.#usage = new Usage({ metadata, clock, log });
-    this.lists = new ListFiles({ store, metadata, log });
+    this.lists = new ListFiles({ store, metadata, log, kindOf: (module) => (isPrivate(module) ? 'private' : 'public') });
     const stored = new StoredFiles({
       store,
       metadata,
       events,
       memoryBytesMax: limits.memoryBytesMax,
       requireProof: parts.verify === 'require',
+      isPrivate,
     });
     this.#stored = stored;
     const database = parts.verify === 'off' ? undefined : parts.databases[0];
@@ -94,17 +110,16 @@ class StationImpl implements HubStation {
       store,
       metadata,
       stored,
-      origin,
+      homes,
       prover,
       database,
       ownDatabases: parts.ownDatabases,
       events,
       log,
       clock,
-      onZipStored: ({ module, version }) => {
-        if (!isPseudoVersion(version)) this.lists.refresh(module);
-      },
+      onZipStored: this.#onZipStored,
     });
+    this.privateVersions = new PrivateVersions({ homes, stored, filler: this.filler, metadata, ownDatabases: parts.ownDatabases });
     const fileLimits = { waitMs: limits.waitMs, negativeMs: freshness.negativeMs };
     this.ahead = new LookAhead({
       fill: async (artefact, signal) => {
@@ -114,13 +129,14 @@ class StationImpl implements HubStation {
       events,
       readMod: (artefact) => smallBytes(stored.open(artefact)),
       isStored: (artefact) => stored.has(artefact),
-      admits: (module, version) => parts.policy.verdict(module, version).kind === 'allow',
+      admits: (module, version) => isAsked(homes.of(module)) && parts.policy.verdict(module, version).kind === 'allow',
       clock,
       slots: limits.prefetchSlots,
     });
-    this.#files = new ModuleFiles({ stored, filler: this.filler, usage: this.#usage, ahead: this.ahead, clock, limits: fileLimits });
+    const { filler, ahead, privateVersions } = this;
+    this.#files = new ModuleFiles({ stored, filler, usage: this.#usage, ahead, clock, homes, privateVersions, limits: fileLimits });
     this.#answers = new ChangingAnswers({ metadata, clock, freshness });
-    this.#queries = new ModuleQueries({ answers: this.#answers, metadata, origin, file: (...args) => this.#smallText(...args) });
+    this.#queries = new ModuleQueries({ answers: this.#answers, metadata, homes, file: (...args) => this.#smallText(...args) });
     this.#warmParts = {
       fill: (artefact, signal) => this.filler.fill(artefact, 'prefetch', signal),
       receivedBytes: (artefact) => this.filler.receivedBytes(artefact),
@@ -157,8 +173,13 @@ class StationImpl implements HubStation {
     return warm(this.#warmParts, request, watch, signal);
   }
 
+  publish(request: PublishRequest, signal: AbortSignal): Promise<Published> {
+    this.#admit(request.module, request.version);
+    return publishModule({ ...this.#parts, stored: this.#stored, onZipStored: this.#onZipStored }, request, signal);
+  }
+
   async readiness(): Promise<Readiness> {
-    const { store, origin, verify } = this.#parts;
+    const { store, upstreams: origins, verify } = this.#parts;
     const [storeHealth, metadata, databaseStates] = await Promise.all([
       store.health(),
       this.#metadataHealth(),
@@ -169,7 +190,7 @@ class StationImpl implements HubStation {
         })),
       ),
     ]);
-    const upstreams = origin.states();
+    const upstreams = origins.states();
     const degraded = [
       ...(storeHealth.readable ? [] : [`the store cannot be read: ${storeHealth.reason ?? 'unknown reason'}`]),
       ...(storeHealth.writable
@@ -231,6 +252,7 @@ class StationImpl implements HubStation {
         return text(await this.#relay(request.database).latest({ cachedOnly: !options.fill }, signal), 'hit');
       case 'sumdb-lookup': {
         this.#admit(request.module, request.version);
+        this.#keepBack(request.database, request.module);
         const body = await this.#relay(request.database).lookupAnswer(
           request.module,
           request.version,
@@ -273,6 +295,16 @@ class StationImpl implements HubStation {
     const verdict = this.#parts.policy.verdict(module, version);
     if (verdict.kind === 'deny')
       throw new HubError('policy-denied', `${module}${version === undefined ? '' : `@${version}`} is blocked by policy: ${verdict.reason}`);
+  }
+
+  /** A look-up tells a name: those of the company's own are for its own logs. @throws {HubError} not-found */
+  #keepBack(database: string, module: ModulePath): void {
+    const { homes, ownDatabases } = this.#parts;
+    if (isPrivateHome(homes.of(module)) && !ownDatabases.some(({ name }) => name === database))
+      throw new HubError(
+        'not-found',
+        `${module} is private, so ${database} is not asked about it: set GONOSUMDB, or GOSUMDB to a database of this hub`,
+      );
   }
 
   #relay(name: string): ChecksumRelay {

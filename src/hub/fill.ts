@@ -4,22 +4,21 @@ import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import { type Priority, priorityOf, type Urgency } from '../base/gate.ts';
 import { invariant } from '../base/invariant.ts';
-import { type Log, withoutCredentials } from '../base/log.ts';
+import type { Log } from '../base/log.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import type { FileRow, FillFailure, Metadata, Proof } from '../meta/metadata.ts';
-import type { ChecksumDatabase, ProvedRecord } from '../origin/checksum-database.ts';
+import type { ProvedRecord } from '../origin/checksum-database.ts';
 import type { ModuleOrigin, OriginBody } from '../origin/module-origin.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
-import type { RecordHashes } from '../protocol/checksum-record.ts';
-import { moduleFileKey } from '../protocol/layout.ts';
-import { escapePath, type ModulePath } from '../protocol/module-path.ts';
-import { escapeVersion, type Version } from '../protocol/version.ts';
+import { escapePath } from '../protocol/module-path.ts';
+import { escapeVersion } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
-import { noteDrift } from './drift.ts';
+import { type Against, Evidence, type EvidenceParts } from './evidence.ts';
 import { LeaseReturns } from './lease-returns.ts';
+import { isAsked } from './homes.ts';
 import { type Artefact, chunksOf, type StoredFiles } from './stored-files.ts';
 import { pause } from './pause.ts';
 import { type Lookup, type Progress, type Received, receive, sizeMaxBytes } from './receive.ts';
@@ -36,30 +35,16 @@ const failureTtlMs = 1_000;
 /** Fills under way get this long to come to an end when the hub stops. */
 const stopMs = 5_000;
 
-export interface FillParts {
+export interface FillParts extends EvidenceParts {
   readonly store: BlobStore;
   readonly metadata: Metadata;
   readonly stored: StoredFiles;
-  readonly origin: ModuleOrigin;
   readonly prover: ZipProver;
-  /** The database that proves; undefined with `verify: off`. */
-  readonly database: ChecksumDatabase | undefined;
-  /** Logs of our own. What one has of a version no origin can change, and each gets a record of what was proved. */
-  readonly ownDatabases: readonly OwnRecords[];
   readonly events: Events;
   readonly log: Log;
   readonly clock: Clock;
   /** Told after a `zip` has been stored, so that `@v/list` on disk can follow. */
   readonly onZipStored: (artefact: Artefact) => void;
-}
-
-/** What a fill has to do with a log of our own. */
-export interface OwnRecords {
-  readonly name: string;
-  /** What the log has of the version. */
-  recorded(module: ModulePath, version: Version): Promise<RecordHashes | undefined>;
-  /** Appends what a public database proved, durably, where the log takes such records. */
-  recordProved(module: ModulePath, version: Version, proved: ProvedRecord): Promise<void>;
 }
 
 /** Bytes that were checked and, where a database covers them, proved. */
@@ -84,10 +69,12 @@ export class Filler implements AsyncDisposable {
   /** Of each fill under way: told when somebody waits for it. */
   readonly #raises = new Map<BlobKey, AbortController>();
   readonly #leases: LeaseReturns;
+  readonly #evidence: Evidence;
 
   constructor(parts: FillParts) {
     this.#parts = parts;
     this.#leases = new LeaseReturns(parts);
+    this.#evidence = new Evidence(parts);
   }
 
   /**
@@ -221,11 +208,14 @@ export class Filler implements AsyncDisposable {
   async #fetchAndSeal(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Promise<FileRow> {
     const leave = new AbortController();
     try {
-      const lookup = this.#startLookup(artefact, urgency, AbortSignal.any([signal, leave.signal]));
+      const home = this.#parts.homes.of(artefact.module);
+      if (!isAsked(home)) throw new HubError('not-found', `${artefact.module} is private: nobody is asked for what is not stored here`);
+      const lookup =
+        home.kind === 'public' ? this.#startLookup(artefact, home.origin, urgency, AbortSignal.any([signal, leave.signal])) : undefined;
       const leftover = await this.#checkLeftover(artefact, lookup, signal);
       if (leftover !== undefined) return await this.#seal(artefact, leftover.checked, leftover.origin);
       const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
-      const answer = await this.#parts.origin.fetch(
+      const answer = await home.origin.fetch(
         { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], ...urgency },
         (body, offeredBy, bodySignal) => this.#check(artefact, body, { lookup, offeredBy }, bodySignal),
         signal,
@@ -241,8 +231,8 @@ export class Filler implements AsyncDisposable {
    * The look-up runs beside the download, so that proving costs no extra round trip.
    * It is asked of another transport than the first upstream, which will most likely serve the bytes.
    */
-  #startLookup(artefact: Artefact, urgency: Urgency, signal: AbortSignal): Lookup | undefined {
-    const { database, origin } = this.#parts;
+  #startLookup(artefact: Artefact, origin: ModuleOrigin, urgency: Urgency, signal: AbortSignal): Lookup | undefined {
+    const { database } = this.#parts;
     if (database === undefined || artefact.kind === 'info') return undefined;
     const likely = origin.states().find((state) => state.breaker === 'closed')?.name;
     const lookup: Lookup = {
@@ -273,13 +263,18 @@ export class Filler implements AsyncDisposable {
     if (opened === undefined) return undefined;
     await using blob = opened;
     const row = await metadata.file(artefact.key);
+    if (!(await this.#evidence.vouches(artefact))) {
+      const reason = 'it lies under the name of a private module, and nothing on record says that these are its bytes';
+      await condemn(this.#parts, { key: artefact.key, fingerprint: blob.fingerprint, row }, reason);
+      return undefined;
+    }
     try {
       const body = { sizeBytes: blob.sizeBytes, [Symbol.asyncIterator]: () => chunksOf(blob) };
       return { checked: await this.#check(artefact, body, { lookup, offeredBy: undefined }, signal), origin: row?.origin ?? 'store' };
     } catch (error) {
       const code = codeOf(error);
       if (code !== 'checksum-mismatch' && code !== 'zip-invalid' && code !== 'upstream-invalid') throw error;
-      await condemn(this.#parts, { key: artefact.key, fingerprint: blob.fingerprint, rowFingerprint: row?.fingerprint }, messageOf(error));
+      await condemn(this.#parts, { key: artefact.key, fingerprint: blob.fingerprint, row }, messageOf(error));
       return undefined;
     }
   }
@@ -290,8 +285,8 @@ export class Filler implements AsyncDisposable {
     const received = await receive(body, { store: this.#parts.store, progress, kind: artefact.kind, lookup: against.lookup });
     try {
       const { sha256, h1 } = await this.#hash(artefact, received, signal);
-      const record = h1 === undefined ? undefined : await this.#prove(artefact, h1, against);
-      return { received, sha256, h1, proof: this.#proofOf(record), record };
+      const record = h1 === undefined ? undefined : await this.#evidence.prove(artefact, h1, against);
+      return { received, sha256, h1, proof: this.#evidence.proofOf(artefact, record), record };
     } catch (error) {
       await received.staged?.[Symbol.asyncDispose]();
       throw error;
@@ -317,55 +312,6 @@ export class Filler implements AsyncDisposable {
     const info = parseVersionInfo(small ?? Buffer.alloc(0), version);
     if (!info.ok) throw new HubError('upstream-invalid', `the upstream's .info of ${module}@${version} is refused: ${info.reason}`);
     return { sha256, h1: undefined };
-  }
-
-  /** Compares with our own records first: they hold whatever any database says today. Answers the record that proves; undefined with `verify: off`. */
-  async #prove(artefact: Artefact, h1: string, { lookup, offeredBy }: Against): Promise<ProvedRecord | undefined> {
-    const { database, ownDatabases } = this.#parts;
-    const { kind, module, version } = artefact;
-    const compare = async (by: string, record: RecordHashes): Promise<void> => {
-      const recorded = kind === 'mod' ? record.modHash : record.zipHash;
-      if (recorded === h1) return;
-      if (offeredBy !== undefined) await this.#noteDrift(artefact, { recorded, offered: h1, origin: offeredBy });
-      throw new HubError(
-        'checksum-mismatch',
-        `${fileNameOf(artefact)} does not match the checksum database: the upstream's bytes have ${h1}, ${by} recorded ${recorded}`,
-      );
-    };
-    for (const own of ownDatabases) {
-      const record = await own.recorded(module, version);
-      if (record !== undefined) await compare(own.name, record);
-    }
-    if (database === undefined || lookup === undefined) return undefined;
-    const record = await lookup.record;
-    if (record === undefined)
-      throw new HubError(
-        'checksum-missing',
-        `${fileNameOf(artefact)} is served by an upstream, but ${database.name} has no record of it: it cannot be proved and is not stored`,
-      );
-    await compare(database.name, record);
-    return record;
-  }
-
-  #proofOf(record: ProvedRecord | undefined): Proof {
-    if (record === undefined) return { kind: 'none' };
-    const { database, treeSize, recordId } = record;
-    return { kind: 'checksum-database', database, treeSize, recordId, provedAtMs: this.#parts.clock.wallMs() };
-  }
-
-  /** Other bytes than those of a version that we hold, or hold a record of, are news about the origin; of any other version they are just wrong. */
-  async #noteDrift(artefact: Artefact, hashes: { recorded: string; offered: string; origin: string }): Promise<void> {
-    const { kind, module, version } = artefact;
-    if (kind === 'info' || !(await this.#holds(artefact))) return;
-    const { recorded: recordedHash, offered: offeredHash, origin } = hashes;
-    await noteDrift(this.#parts, { module, version, kind, recordedHash, offeredHash, origin: withoutCredentials(origin) });
-  }
-
-  async #holds({ module, version }: Artefact): Promise<boolean> {
-    const { metadata, ownDatabases } = this.#parts;
-    for (const own of ownDatabases) if ((await own.recorded(module, version)) !== undefined) return true;
-    for (const file of ['mod', 'zip'] as const) if ((await metadata.file(moduleFileKey(module, version, file))) !== undefined) return true;
-    return false;
   }
 
   /** Bytes first, then the row: what a crash leaves between the two is proved again and is never lost. */
@@ -399,14 +345,4 @@ export class Filler implements AsyncDisposable {
       }),
     );
   }
-}
-
-/** What bytes are compared with, and who offers them; undefined for what lies in the store. */
-interface Against {
-  readonly lookup: Lookup | undefined;
-  readonly offeredBy: string | undefined;
-}
-
-function fileNameOf({ kind, module, version }: Artefact): string {
-  return `${module}@${version}${kind === 'mod' ? '/go.mod' : ''}`;
 }

@@ -28,7 +28,12 @@ async function bench(faults?: Parameters<typeof createMemoryStore>[0]): Promise<
     await metadata[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
   };
-  return { store, metadata, make: () => new ListFiles({ store, metadata, log: silentLog }), [Symbol.asyncDispose]: dispose };
+  return {
+    store,
+    metadata,
+    make: () => new ListFiles({ store, metadata, log: silentLog, kindOf: () => 'public' }),
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 test('a list follows what is stored, and goes with the last version', async () => {
@@ -67,9 +72,9 @@ test('a list is made from the versions of its module and of no other', async () 
   touched.clear();
   const asked: string[] = [];
   const storedVersions = it.metadata.storedVersions.bind(it.metadata);
-  it.metadata.storedVersions = (path) => {
+  it.metadata.storedVersions = (path, of) => {
     asked.push(path);
-    return storedVersions(path);
+    return storedVersions(path, of);
   };
   {
     await using lists = it.make();

@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Metadata } from '../meta/metadata.ts';
+import type { Metadata, ModuleKind } from '../meta/metadata.ts';
 import { listKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { formatVersionList, parseVersionList } from '../protocol/version-list.ts';
@@ -23,13 +23,15 @@ export class ListFiles implements AsyncDisposable {
   readonly #store: BlobStore;
   readonly #metadata: Metadata;
   readonly #log: Log;
+  readonly #kindOf: (module: ModulePath) => ModuleKind;
   readonly #waiting = new Set<ModulePath>();
   readonly #running = new Map<ModulePath, Promise<void>>();
 
-  constructor(options: { store: BlobStore; metadata: Metadata; log: Log }) {
+  constructor(options: { store: BlobStore; metadata: Metadata; log: Log; kindOf: (module: ModulePath) => ModuleKind }) {
     this.#store = options.store;
     this.#metadata = options.metadata;
     this.#log = options.log;
+    this.#kindOf = options.kindOf;
   }
 
   /** Brings the file of one module up to date soon; several calls in a row cost one or two looks. Among too many the oldest gives way, for the scrubber to find. */
@@ -77,7 +79,7 @@ export class ListFiles implements AsyncDisposable {
     const key = listKey(module);
     let onDisk = (await this.#store.readSmall(key, listBytesMax).catch(() => undefined))?.bytes.toString();
     for (let seen: string | undefined; ; ) {
-      const stored = (await this.#metadata.storedVersions(module)).join('\n');
+      const stored = (await this.#metadata.storedVersions(module, this.#kindOf(module))).join('\n');
       // To read and sort ten thousand versions costs many times what it costs to see that they are the same.
       if (stored === seen) return;
       seen = stored;

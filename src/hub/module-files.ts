@@ -8,8 +8,10 @@ import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
 import { boundedCache } from './bounded-cache.ts';
 import type { Filler } from './fill.ts';
+import { type Homes, isAsked } from './homes.ts';
 import type { LookAhead } from './look-ahead.ts';
 import { KnownAbsence } from './known-absence.ts';
+import type { PrivateVersions } from './private-versions.ts';
 import type { Served } from './served.ts';
 import type { AnswerOptions } from './station.ts';
 import type { Artefact, StoredFiles } from './stored-files.ts';
@@ -38,6 +40,8 @@ export class ModuleFiles {
   readonly #clock: Clock;
   readonly #limits: { readonly waitMs: number; readonly negativeMs: number };
   /** What an upstream said is not there, with its reason: bounded, and in memory only. */
+  readonly #private: Pick<PrivateVersions, 'missing' | 'record'>;
+  readonly #homes: Homes;
   readonly #absent = boundedCache<string, { readonly reason: string; readonly untilMs: number }>(20_000);
 
   constructor(options: {
@@ -46,6 +50,8 @@ export class ModuleFiles {
     usage: Usage;
     ahead: Pick<LookAhead, 'served'>;
     clock: Clock;
+    homes: Homes;
+    privateVersions: Pick<PrivateVersions, 'missing' | 'record'>;
     limits: { waitMs: number; negativeMs: number };
   }) {
     this.#stored = options.stored;
@@ -54,6 +60,8 @@ export class ModuleFiles {
     this.#ahead = options.ahead;
     this.#clock = options.clock;
     this.#limits = options.limits;
+    this.#homes = options.homes;
+    this.#private = options.privateVersions;
   }
 
   /** @throws {HubError} not-found, not-cached, still-fetching, and what a fill throws */
@@ -64,6 +72,8 @@ export class ModuleFiles {
       this.#ahead.served(artefact, { first: false, bytes: bytesOf(stored), client });
       return stored;
     }
+    const home = this.#homes.of(artefact.module);
+    if (!isAsked(home)) throw await this.#private.missing(artefact);
     if (!options.fill)
       throw new HubError(
         'not-cached',
@@ -73,6 +83,7 @@ export class ModuleFiles {
     if (absent !== undefined && absent.untilMs > this.#clock.monotonicMs()) throw new KnownAbsence(absent.reason);
     for (let fills = 0; fills < fillsMax; fills += 1) {
       await this.#fill(artefact, signal);
+      if (home.kind === 'source' && artefact.kind === 'zip') await this.#private.record(artefact.module, artefact.version, signal);
       const filled = await this.#open(artefact);
       if (filled === undefined) continue;
       this.#ahead.served(artefact, { first: true, bytes: bytesOf(filled), client });

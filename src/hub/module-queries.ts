@@ -8,6 +8,7 @@ import { compareVersions, escapeVersion, isPrerelease, type Version, checkPathVe
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import { decidingVersion, formatVersionList, latestOf, parseVersionList } from '../protocol/version-list.ts';
 import { isPseudoVersion } from '../protocol/pseudo-version.ts';
+import { type Home, type Homes, isAsked, isPrivateHome } from './homes.ts';
 import type { Asked, Changing, ChangingAnswers } from './changing-answers.ts';
 import type { AnswerOptions } from './station.ts';
 
@@ -18,7 +19,7 @@ const infoBytesMax = 64 * 1024;
 export interface QueryParts {
   readonly answers: ChangingAnswers;
   readonly metadata: Metadata;
-  readonly origin: ModuleOrigin;
+  readonly homes: Homes;
   /** The `.info` or the `.mod` of a canonical version, filled when needed. */
   readonly file: (
     kind: 'info' | 'mod',
@@ -58,16 +59,20 @@ export class ModuleQueries {
 
   /** The `.info` of the latest version: the upstream's own answer, else computed from its list as the go command would. */
   async latest(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
-    const name = `${escapePath(module)}/@latest`;
-    if (!options.fill) {
-      const kept = (await this.#parts.answers.kept(name)) ?? (await this.#latestOfList(module, options, signal));
+    const home = this.#parts.homes.of(module);
+    const resource = `${escapePath(module)}/@latest`;
+    const name = nameOf(resource, home);
+    if (!options.fill || !isAsked(home)) {
+      const kept = (await this.#keptAt(name, home)) ?? (await this.#latestOfList(module, options, signal));
       if (kept === undefined) throw noLatest(module);
       return kept;
     }
     return this.#parts.answers.get(
       name,
       async (own) => {
-        const asked = await settled(this.#ask(name, infoBytesMax, (text) => readInfo(text, module), own));
+        const asked = await settled(
+          this.#ask(home.origin, { resource, sizeMaxBytes: infoBytesMax }, (text) => readInfo(text, module), own),
+        );
         if (own.aborted) throw own.reason;
         if (!(asked instanceof Error) && asked.kind === 'found') return asked;
         // Mirrors exist that refuse or fail @latest and serve lists: the list decides, unless it names nothing.
@@ -83,24 +88,37 @@ export class ModuleQueries {
   /** The `.info` of the version that a branch, a commit or a version prefix stands for now. */
   async query(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     if (query === 'latest') return this.latest(module, options, signal);
-    const name = `${escapePath(module)}/@v/${escapeVersion(query)}.info`;
+    const home = this.#parts.homes.of(module);
+    const resource = `${escapePath(module)}/@v/${escapeVersion(query)}.info`;
+    const name = nameOf(resource, home);
+    if (!isAsked(home)) {
+      const matching = await this.#ofPrefix({ module, query, absent: true }, options, signal);
+      if (matching !== undefined) return matching;
+      throw new HubError('not-found', `no version of ${module} that is stored here is called ${query}`);
+    }
     if (!options.fill) {
       const kept = await this.#parts.answers.kept(name);
       if (kept !== undefined) return kept;
       throw new HubError('not-cached', `${module}@${query} is not stored here, and the request forbids fetching it`);
     }
-    return this.#parts.answers.get(name, (own) => this.#askQuery(module, query, name, options, own), signal);
+    return this.#parts.answers.get(name, (own) => this.#askQuery({ module, query, resource, origin: home.origin }, options, own), signal);
   }
 
   async #rawList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
-    const name = `${escapePath(module)}/@v/list`;
-    if (!options.fill) {
-      const kept = (await this.#parts.answers.kept(name)) ?? (await this.#storedList(module));
+    const home = this.#parts.homes.of(module);
+    const resource = `${escapePath(module)}/@v/list`;
+    const name = nameOf(resource, home);
+    if (!options.fill || !isAsked(home)) {
+      const kept = (await this.#keptAt(name, home)) ?? (await this.#storedList(module));
       if (kept !== undefined) return kept;
+      if (!isAsked(home))
+        throw new HubError('not-found', `${module} is not here: it is a private name, and the hub has no version of such a module`);
       throw new HubError('not-cached', `no version of ${module} is stored here, and the request forbids asking for its list`);
     }
     try {
-      return await this.#parts.answers.get(name, (own) => this.#ask(name, listBytesMax, (text) => readList(text, module), own), signal);
+      const ask = (own: AbortSignal): Promise<Asked> =>
+        this.#ask(home.origin, { resource, sizeMaxBytes: listBytesMax }, (text) => readList(text, module), own);
+      return await this.#parts.answers.get(name, ask, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       // Gone upstream, or no upstream there: what was stored and proved here goes on being listed.
@@ -111,7 +129,8 @@ export class ModuleQueries {
   }
 
   async #storedList(module: ModulePath): Promise<Changing | undefined> {
-    const versions = await this.#parts.metadata.storedVersions(module);
+    const kind = isPrivateHome(this.#parts.homes.of(module)) ? 'private' : 'public';
+    const versions = await this.#parts.metadata.storedVersions(module, kind);
     if (versions.length === 0) return undefined;
     return { body: `${versions.join('\n')}\n`, ageSeconds: 0, stale: false, outcome: 'hit' };
   }
@@ -127,8 +146,8 @@ export class ModuleQueries {
     return version && { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
   }
 
-  async #askQuery(module: ModulePath, query: string, name: string, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
-    const asked = await settled(this.#ask(name, infoBytesMax, (text) => readInfo(text, module), signal));
+  async #askQuery({ module, query, resource, origin }: AskedQuery, options: AnswerOptions, signal: AbortSignal): Promise<Asked> {
+    const asked = await settled(this.#ask(origin, { resource, sizeMaxBytes: infoBytesMax }, (text) => readInfo(text, module), signal));
     if (!(asked instanceof Error) && asked.kind === 'found') return asked;
     const matching = await this.#ofPrefix({ module, query, absent: !(asked instanceof Error) }, options, signal);
     if (matching !== undefined) return derived(matching);
@@ -155,14 +174,31 @@ export class ModuleQueries {
     return version && { ...raw, body: await this.#parts.file('info', module, version, options, signal) };
   }
 
-  async #ask(resource: string, sizeMaxBytes: number, read: (text: string) => string, signal: AbortSignal): Promise<Asked> {
-    const answer = await this.#parts.origin.fetch(
-      { resource, sizeMaxBytes, priority: 'waited-for' },
-      async (body) => read(await textOf(body)),
-      signal,
-    );
+  async #keptAt(name: string, home: Home): Promise<Changing | undefined> {
+    return isAsked(home) ? this.#parts.answers.kept(name) : undefined;
+  }
+
+  async #ask(
+    origin: ModuleOrigin,
+    asked: { readonly resource: string; readonly sizeMaxBytes: number },
+    read: (text: string) => string,
+    signal: AbortSignal,
+  ): Promise<Asked> {
+    const answer = await origin.fetch({ ...asked, priority: 'waited-for' }, async (body) => read(await textOf(body)), signal);
     return answer.kind === 'absent' ? answer : { kind: 'found', body: answer.value, origin: answer.origin };
   }
+}
+
+interface AskedQuery {
+  readonly module: ModulePath;
+  readonly query: string;
+  readonly resource: string;
+  readonly origin: ModuleOrigin;
+}
+
+/** What was kept of a name while it was public says nothing about it now that it is private. */
+function nameOf(resource: string, home: Home): string {
+  return isPrivateHome(home) ? `private:${resource}` : resource;
 }
 
 /** What it comes to, a failure being a value like another. */

@@ -29,6 +29,9 @@ export interface PrivateModules {
   hash(module: ModulePath, version: Version, signal: AbortSignal): Promise<RecordHashes | undefined>;
 }
 
+/** Of a hub that has none. */
+export const noPrivateModules: PrivateModules = { isPrivate: () => false, hash: () => Promise.resolve(undefined) };
+
 export interface OwnDatabaseParts {
   readonly name: string;
   readonly signer: SignerKey;
@@ -39,8 +42,7 @@ export interface OwnDatabaseParts {
   readonly signedHeads: SignedHeads;
   /** The public database in which records of public modules are proved. */
   readonly proving: Pick<ChecksumDatabase, 'name' | 'lookup'>;
-  /** Undefined where there are none. */
-  readonly privateModules: PrivateModules | undefined;
+  readonly privateModules: PrivateModules;
   readonly events: Events;
   readonly log: Log;
   readonly clock: Clock;
@@ -176,7 +178,7 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
   }
 
   /** What the log has of a version, for whoever is about to store bytes of it. @throws {HubError} storage-fault */
-  async recorded(module: ModulePath, version: Version): Promise<RecordHashes | undefined> {
+  async recorded(module: ModulePath, version: Version): Promise<OwnRecord | undefined> {
     return this.#recorded({ module, version });
   }
 
@@ -188,6 +190,13 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
     if (this.#parts.sign !== 'all' || this.#isPrivate(module) || this.#records.has(`${module}@${version}`)) return;
     const { zipHash, modHash, database } = proved;
     await this.#append({ module, version, zipHash, modHash, provedBy: database });
+  }
+
+  /** Gives a private version its record when it has none; does nothing for a public module. @throws as {@link lookupAnswer} */
+  async recordBuilt(module: ModulePath, version: Version, signal: AbortSignal): Promise<void> {
+    if (!this.#isPrivate(module)) return;
+    const subject = { module, version };
+    if ((await this.#recorded(subject)) === undefined) await this.#find(subject, signal);
   }
 
   /** As {@link OwnHeads.attachCosignatures}. */
@@ -223,7 +232,7 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
   }
 
   #isPrivate(module: ModulePath): boolean {
-    return this.#parts.privateModules?.isPrivate(module) === true;
+    return this.#parts.privateModules.isPrivate(module);
   }
 
   #signs(module: ModulePath): boolean {
@@ -253,7 +262,7 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
   }
 
   async #build({ module, version }: Subject, signal: AbortSignal): Promise<OwnEntry | undefined> {
-    const hashes = await this.#parts.privateModules?.hash(module, version, signal);
+    const hashes = await this.#parts.privateModules.hash(module, version, signal);
     return hashes && { module, version, zipHash: hashes.zipHash, modHash: hashes.modHash, provedBy: undefined };
   }
 

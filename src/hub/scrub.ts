@@ -78,14 +78,15 @@ async function scrubFile(parts: ScrubParts, key: BlobKey, report: ScrubReport, s
       return;
     case 'missing':
       report.missing += 1;
-      return parts.metadata.forgetFile(key, row.fingerprint);
+      // What has no other copy is not forgotten: somebody has to hear that it is lost.
+      return row.proof.kind === 'private' ? undefined : parts.metadata.forgetFile(key, row.fingerprint);
     case 'unproved':
       return proveNow(parts, key, report, signal);
     case 'unconfirmed':
       report.unproved += 1;
       return;
     case 'bad':
-      if (await condemn(parts, { key, fingerprint: verdict.fingerprint, rowFingerprint: row.fingerprint }, verdict.reason)) {
+      if (await condemn(parts, { key, fingerprint: verdict.fingerprint, row }, verdict.reason)) {
         await repair(parts, key, verdict.reason, report, signal);
       }
       return;
@@ -110,6 +111,7 @@ async function judge(parts: ScrubParts, row: FileRow, signal: AbortSignal): Prom
   if (reason !== undefined) return { kind: 'bad', fingerprint: blob.fingerprint, reason };
   if (blob.fingerprint !== row.fingerprint) await parts.metadata.recordFingerprint(row.key, blob.fingerprint);
   if (row.kind === 'info') return { kind: 'sound' };
+  if (row.proof.kind === 'private') return { kind: 'sound' };
   if (row.proof.kind === 'none') return { kind: 'unproved' };
   if (parts.database === undefined) return { kind: 'sound' };
   const recorded = await recordedHash(parts.database, row, signal);

@@ -1,6 +1,7 @@
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import type { DriftRow, IndexEntry } from '../meta/metadata.ts';
 import type { UpstreamState } from '../origin/module-origin.ts';
+import type { Published, PublishRequest } from './publish.ts';
 import type { Served } from './served.ts';
 import type { WarmCounts, WarmRequest, WarmWatch } from './warm.ts';
 
@@ -19,6 +20,8 @@ export interface Station {
   /** What origins offered in place of what is recorded, the newest first; `before` is the `id` of the last one of the page before. */
   drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
   readiness(): Promise<Readiness>;
+  /** Takes in a version of a module that lives in no repository. @throws as {@link publishModule} */
+  publish(request: PublishRequest, signal: AbortSignal): Promise<Published>;
   /** Fetches and proves a whole build list, telling `watch` what happens; answers the last counts. @throws {HubError} bad-request, canceled, storage-fault */
   warm(request: WarmRequest, watch: WarmWatch, signal: AbortSignal): Promise<WarmCounts>;
 }

@@ -208,7 +208,7 @@ test('a verdict on a file that was replaced meanwhile harms neither the new file
   const row = await bench.metadata.file(key);
   assert.ok(row !== undefined);
   const parts = { store: bench.store, metadata: bench.metadata, events: silentEvents };
-  const verdict = { key, fingerprint: 'as it was read', rowFingerprint: 'as it was then' };
+  const verdict = { key, fingerprint: 'as it was read', row: { fingerprint: 'as it was then', proof: row.proof } };
   assert.equal(await condemn(parts, verdict, 'bad'), false);
   await bench.store.setAside(key, 'another process came to the same verdict');
   assert.equal(await condemn(parts, verdict, 'bad'), false);

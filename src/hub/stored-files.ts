@@ -34,6 +34,8 @@ export interface StoredFilesOptions {
   readonly events: Events;
   /** Whether an artefact that a database covers has to have been proved. */
   readonly requireProof: boolean;
+  /** What is private now: files that were stored while it was public are not of the same module, and the other way round. */
+  readonly isPrivate: (module: ModulePath) => boolean;
   readonly memoryBytesMax: number;
 }
 
@@ -105,8 +107,7 @@ export class StoredFiles {
     const { key, kind } = artefact;
     const remembered = this.#known.get(key);
     const row = remembered === undefined ? await this.#options.metadata.file(key) : undefined;
-    const isUnproved = row?.proof.kind === 'none' && kind !== 'info' && this.#options.requireProof;
-    if (remembered === undefined && (row === undefined || isUnproved)) return undefined;
+    if (remembered === undefined && (row === undefined || !this.#accepts(row, artefact))) return undefined;
     const blob = await this.#options.store.open(key);
     if (blob === undefined) return undefined;
     let handedOver = false;
@@ -121,7 +122,8 @@ export class StoredFiles {
       const bytes = await readWhole(blob);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       if (sha256 === known.sha256) return this.#keep(artefact, bytes, sha256);
-      await this.#reject(key, blob, known.fingerprint, 'its digest differs from the sealed one');
+      const sealed = row ?? (await this.#options.metadata.file(key));
+      await this.#reject(key, blob, sealed && { ...sealed, fingerprint: known.fingerprint }, 'its digest differs from the sealed one');
       return undefined;
     } finally {
       if (!handedOver) await blob[Symbol.asyncDispose]();
@@ -129,15 +131,15 @@ export class StoredFiles {
   }
 
   /** Looks whether the file on disk is still the one that was proved; hashes it again when it was touched. `before`: its row, if that was read a moment ago. */
-  async #identify({ key, kind }: Artefact, blob: OpenBlob, before: FileRow | undefined): Promise<Identity | undefined> {
+  async #identify(artefact: Artefact, blob: OpenBlob, before: FileRow | undefined): Promise<Identity | undefined> {
+    const { key } = artefact;
     const remembered = this.#known.get(key);
     if (remembered !== undefined && remembered.fingerprint === blob.fingerprint) return remembered;
     const row = before?.fingerprint === blob.fingerprint ? before : await this.#options.metadata.file(key);
-    if (row === undefined) return undefined;
-    if (row.proof.kind === 'none' && kind !== 'info' && this.#options.requireProof) return undefined;
+    if (row === undefined || !this.#accepts(row, artefact)) return undefined;
     if (row.fingerprint !== blob.fingerprint) {
       if (row.sizeBytes !== blob.sizeBytes || !(await this.#stillHas(row.sha256, key, blob))) {
-        await this.#reject(key, blob, row.fingerprint, 'its bytes were changed after they had been sealed');
+        await this.#reject(key, blob, row, 'its bytes were changed after they had been sealed');
         return undefined;
       }
       await this.#recordFingerprint(key, blob.fingerprint);
@@ -168,9 +170,15 @@ export class StoredFiles {
     }
   }
 
-  async #reject(key: BlobKey, blob: OpenBlob, rowFingerprint: string, reason: string): Promise<void> {
+  #accepts({ proof }: FileRow, { kind, module }: Artefact): boolean {
+    const { isPrivate, requireProof } = this.#options;
+    if (isPrivate(module)) return proof.kind === 'private';
+    return proof.kind === 'checksum-database' || (proof.kind === 'none' && (kind === 'info' || !requireProof));
+  }
+
+  async #reject(key: BlobKey, blob: OpenBlob, row: FileRow | undefined, reason: string): Promise<void> {
     this.#known.delete(key);
-    await condemn(this.#options, { key, fingerprint: blob.fingerprint, rowFingerprint }, reason);
+    await condemn(this.#options, { key, fingerprint: blob.fingerprint, row }, reason);
   }
 
   #keep(artefact: Artefact, bytes: Buffer, sha256: string): ServedBytes {

@@ -267,7 +267,9 @@ class WarmRun {
     for (const { hash, line } of expected) {
       if (hash === row.h1) continue;
       const proved =
-        row.proof.kind === 'none' ? `what is stored here has ${row.h1}` : `${row.proof.database} recorded ${row.h1}, as is proved`;
+        row.proof.kind === 'checksum-database'
+          ? `${row.proof.database} recorded ${row.h1}, as is proved`
+          : `what is stored here has ${row.h1}`;
       const name = `${module} ${version}${kind === 'mod' ? '/go.mod' : ''}`;
       this.#fail(
         { path: module, version, file: kind, line },

@@ -67,7 +67,13 @@ function files(make: Make): void {
   test('a recorded row comes back as it was, and is replaced by the next', async () => {
     await using bench = await make();
     const { metadata } = bench;
-    const rows = [rowOf(1), rowOf(1, { kind: 'mod' }), rowOf(1, { kind: 'info' }), rowOf(2, { proof: { kind: 'none' }, h1: undefined })];
+    const rows = [
+      rowOf(1),
+      rowOf(1, { kind: 'mod' }),
+      rowOf(1, { kind: 'info' }),
+      rowOf(2, { proof: { kind: 'none' }, h1: undefined }),
+      rowOf(3, { proof: { kind: 'private' } }),
+    ];
     await Promise.all(rows.map((row) => metadata.recordFile(row)));
     for (const row of rows) assert.deepEqual(await metadata.file(row.key), row);
     const changed = rowOf(1, { sizeBytes: 7, origin: 'https://other.example', proof: { kind: 'none' } });
@@ -111,7 +117,7 @@ function files(make: Make): void {
           versions: zips.length,
         });
         const versions = zips.filter((row) => row.module === 'a.io/b').map((row) => row.version);
-        assert.deepEqual([...(await metadata.storedVersions('a.io/b'))].toSorted(), versions.toSorted());
+        assert.deepEqual([...(await metadata.storedVersions('a.io/b', 'public'))].toSorted(), versions.toSorted());
         const walked: FileRow[] = [];
         for (let rows = await metadata.filesAfter(undefined, 3); rows.length > 0; rows = await metadata.filesAfter(rows.at(-1)?.key, 3))
           walked.push(...rows);
@@ -165,6 +171,22 @@ function uses(make: Make): void {
 }
 
 function pages(make: Make): void {
+  test('a file of a private module is never unused, and its version is stored as a private one alone', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const [open, own] = [rowOf(1), rowOf(2, { proof: { kind: 'private' } })];
+    for (const row of [open, own]) await metadata.recordFile(row);
+    const unused = await metadata.filesUnusedSince(Number.MAX_SAFE_INTEGER, 10);
+    assert.deepEqual(
+      unused.map(({ key }) => key),
+      [open.key],
+    );
+    assert.deepEqual(await metadata.storedVersions(open.module, 'public'), [open.version]);
+    assert.deepEqual(await metadata.storedVersions(own.module, 'private'), [own.version]);
+    await metadata.recordFile({ ...own, proof: open.proof });
+    assert.deepEqual(await metadata.storedVersions(own.module, 'private'), []);
+  });
+
   test('unused files come a page at a time, each once, also when many were last used in the same moment', async () => {
     await using bench = await make();
     const { metadata } = bench;

@@ -12,7 +12,11 @@ export type Proof =
       readonly recordId: number;
       readonly provedAtMs: number;
     }
+  /** Of a private module: made or taken in by this hub, whose row is the first record of its hash. Such a file never stands for a public module, nor the other way round. */
+  | { readonly kind: 'private' }
   | { readonly kind: 'none' };
+
+export type ModuleKind = 'public' | 'private';
 
 /** One stored artefact: what it is, what its bytes are, where they came from and what proves them. */
 export interface FileRow {
@@ -149,13 +153,13 @@ export interface Metadata extends OwnLogs, AsyncDisposable {
   forgetFile(key: BlobKey, fingerprint?: string): Promise<void>;
   /** Rows in key order after a key (exclusive), for the scrubber. */
   filesAfter(key: BlobKey | undefined, limit: number): Promise<readonly FileRow[]>;
-  /** Stored versions of one module that have a `zip`, in no particular order. */
-  storedVersions(module: string): Promise<readonly string[]>;
+  /** Stored versions of one module that have a `zip`, in no particular order: those that were stored while it was of that kind. */
+  storedVersions(module: string, of: ModuleKind): Promise<readonly string[]>;
   totals(): Promise<{ readonly files: number; readonly sizeBytes: number; readonly versions: number }>;
 
   /** Adds to the count of uses and moves `last used` forward. */
   recordUses(uses: readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[]): Promise<void>;
-  /** Files whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
+  /** Files of public modules whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
   filesUnusedSince(cutoffMs: number, limit: number, after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>): Promise<readonly UnusedFile[]>;
 
   answer(name: string): Promise<AnswerRow | undefined>;

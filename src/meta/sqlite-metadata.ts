@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { bootOf, newLeaseOwner } from './leases.ts';
 import type {
+  ModuleKind,
   AnswerRow,
   Drift,
   DriftRow,
@@ -143,8 +144,13 @@ class SqliteMetadata implements Metadata {
     return this.#many('filesAfter', fileOf, key ?? '', bounded(limit));
   }
 
-  async storedVersions(module: string): Promise<readonly string[]> {
-    const versions = this.#one('storedVersions', (row) => (row['versions'] === null ? '' : text(row, 'versions')), module);
+  async storedVersions(module: string, of: ModuleKind): Promise<readonly string[]> {
+    const versions = this.#one(
+      'storedVersions',
+      (row) => (row['versions'] === null ? '' : text(row, 'versions')),
+      module,
+      of === 'private' ? 1 : 0,
+    );
     return versions === undefined || versions === '' ? [] : versions.split('\n');
   }
 

@@ -2,7 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import type { ArtefactKind } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
-import type { AnswerRow, DriftRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile } from './metadata.ts';
+import type { AnswerRow, DriftRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile, Proof } from './metadata.ts';
 import type { Row } from './sqlite-prepared.ts';
 
 /** In the order of the statement `upsertFile`. */
@@ -23,6 +23,7 @@ export function valuesOfFile(row: FileRow): SQLInputValue[] {
     proof?.recordId ?? null,
     proof === undefined ? null : Math.floor(proof.provedAtMs),
     Math.floor(row.storedAtMs),
+    row.proof.kind === 'private' ? 1 : 0,
   ];
 }
 
@@ -37,17 +38,20 @@ export function fileOf(row: Row): FileRow {
     fingerprint: text(row, 'fingerprint'),
     h1: row['h1'] === null ? undefined : text(row, 'h1'),
     origin: text(row, 'origin'),
-    proof:
-      row['proof_database'] === null
-        ? { kind: 'none' }
-        : {
-            kind: 'checksum-database',
-            database: text(row, 'proof_database'),
-            treeSize: integer(row, 'proof_tree_size'),
-            recordId: integer(row, 'proof_record_id'),
-            provedAtMs: integer(row, 'proved_at_ms'),
-          },
+    proof: proofOf(row),
     storedAtMs: integer(row, 'stored_at_ms'),
+  };
+}
+
+function proofOf(row: Row): Proof {
+  if (integer(row, 'private') === 1) return { kind: 'private' };
+  if (row['proof_database'] === null) return { kind: 'none' };
+  return {
+    kind: 'checksum-database',
+    database: text(row, 'proof_database'),
+    treeSize: integer(row, 'proof_tree_size'),
+    recordId: integer(row, 'proof_record_id'),
+    provedAtMs: integer(row, 'proved_at_ms'),
   };
 }
 

@@ -2,22 +2,23 @@
  * Every statement that runs while the hub works. None of them may walk through a whole table: a test asks SQLite for the plan of each.
  */
 const fileColumns =
-  'f.key, f.kind, f.module, f.version, f.size_bytes, f.sha256, f.fingerprint, f.h1, f.origin, f.proof_database, f.proof_tree_size, f.proof_record_id, f.proved_at_ms, f.stored_at_ms';
+  'f.key, f.kind, f.module, f.version, f.size_bytes, f.sha256, f.fingerprint, f.h1, f.origin, f.proof_database, f.proof_tree_size, f.proof_record_id, f.proved_at_ms, f.stored_at_ms, f.private';
 
 export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
   filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
   // As one text: to make an object of each of ten thousand rows takes eight times as long, on the thread that serves.
-  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file WHERE module = ? AND kind = 'zip'`,
+  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file WHERE module = ? AND private = ? AND kind = 'zip'`,
   totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
   filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
-    WHERE u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))
+    WHERE f.private = 0 AND u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))
     ORDER BY u.last_used_at_ms, u.file_id LIMIT ?`,
-  upsertFile: `INSERT INTO file (key, kind, module, version, size_bytes, sha256, fingerprint, h1, origin, proof_database, proof_tree_size, proof_record_id, proved_at_ms, stored_at_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  upsertFile: `INSERT INTO file (key, kind, module, version, size_bytes, sha256, fingerprint, h1, origin, proof_database, proof_tree_size, proof_record_id, proved_at_ms, stored_at_ms, private)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, module = excluded.module, version = excluded.version, size_bytes = excluded.size_bytes,
       sha256 = excluded.sha256, fingerprint = excluded.fingerprint, h1 = excluded.h1, origin = excluded.origin, proof_database = excluded.proof_database,
-      proof_tree_size = excluded.proof_tree_size, proof_record_id = excluded.proof_record_id, proved_at_ms = excluded.proved_at_ms, stored_at_ms = excluded.stored_at_ms
+      proof_tree_size = excluded.proof_tree_size, proof_record_id = excluded.proof_record_id, proved_at_ms = excluded.proved_at_ms, stored_at_ms = excluded.stored_at_ms,
+      private = excluded.private
     RETURNING id`,
   touchFile: `INSERT INTO file_use (file_id, uses, last_used_at_ms) VALUES (?, 0, ?)
     ON CONFLICT (file_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)`,

@@ -21,13 +21,9 @@ import {
   readZipDirectory,
 } from '../protocol/zip-format.ts';
 import { type Inflate, createInflate } from './zip-inflater.ts';
-import type { ProvedZip } from './zip-prover.ts';
+import type { ProvedZip, ZipToProve } from './zip-prover.ts';
 
-export interface ZipJob {
-  readonly localPath: string;
-  readonly module: string;
-  readonly version: string;
-}
+export type ZipJob = ZipToProve;
 
 /** What a thread answers: errors lose their class and code on the way between threads. */
 export type ZipAnswer =
@@ -59,13 +55,18 @@ export async function proveZip(job: ZipJob, tools: ProveTools): Promise<ProvedZi
     valueOf(job, checkModuleZip(job, directory.entries));
     const reader = new SequentialReader(file, tools.buffer);
     const files: HashedFile[] = [];
+    const goModName = job.keepGoMod === true ? `${job.module}@${job.version}/go.mod` : undefined;
+    let goMod: Uint8Array | undefined;
     for (const entry of directory.entries) {
-      const digest = new ContentDigest(entry.sizeBytes);
+      const content: Buffer[] | undefined = entry.name === goModName ? [] : undefined;
+      const digest = new ContentDigest(entry.sizeBytes, content);
       const fault = await proveEntry(entry, { directory, reader, digest, inflate: tools.inflate });
       if (fault !== undefined) throw invalid(job, `${JSON.stringify(entry.name)}: ${fault}`);
       files.push({ name: entry.name, sha256: digest.sha256() });
+      if (content !== undefined) goMod = Buffer.concat(content);
     }
-    return { h1: valueOf(job, hashFiles(files)), sha256: reader.finish(), sizeBytes: file.sizeBytes, entries: files.length };
+    const h1 = valueOf(job, hashFiles(files));
+    return { h1, sha256: reader.finish(), sizeBytes: file.sizeBytes, entries: files.length, ...(goModName !== undefined && { goMod }) };
   } finally {
     file.close();
   }
@@ -108,15 +109,19 @@ async function proveEntry(entry: ZipEntry, { directory, reader, inflate, digest 
 /** CRC-32 and SHA-256 of a content that comes in parts; when in one part, as nearly always, without making a hash object. */
 class ContentDigest {
   readonly #sizeBytes: number;
+  readonly #copy: Buffer[] | undefined;
   #crc32 = 0;
   #whole = SHA256_OF_NOTHING;
   #parts: Hash | undefined;
 
-  constructor(sizeBytes: number) {
+  /** `copy` gets a copy of every part. */
+  constructor(sizeBytes: number, copy: Buffer[] | undefined) {
     this.#sizeBytes = sizeBytes;
+    this.#copy = copy;
   }
 
   add(part: Buffer): void {
+    this.#copy?.push(Buffer.from(part));
     this.#crc32 = crc32(part, this.#crc32);
     if (part.length === this.#sizeBytes) this.#whole = hash('sha256', part, 'hex');
     else (this.#parts ??= createHash('sha256')).update(part);

@@ -6,6 +6,15 @@ export interface ProvedZip {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly entries: number;
+  /** The content of the go.mod at the module's root, where it was asked for and there is one. */
+  readonly goMod?: Uint8Array | undefined;
+}
+
+export interface ZipToProve {
+  readonly localPath: string;
+  readonly module: string;
+  readonly version: string;
+  readonly keepGoMod?: boolean;
 }
 
 /** Checks zips off the event loop, in worker threads that start when needed and end when idle. */
@@ -14,5 +23,5 @@ export interface ZipProver extends AsyncDisposable {
    * Reads the zip at `localPath` whole, checks names, sizes and structure against the rules for `module@version`, and hashes it.
    * @throws {HubError} zip-invalid with the rule that was broken; storage-fault when the file cannot be read; the signal's reason
    */
-  prove(zip: { localPath: string; module: string; version: string }, signal: AbortSignal): Promise<ProvedZip>;
+  prove(zip: ZipToProve, signal: AbortSignal): Promise<ProvedZip>;
 }

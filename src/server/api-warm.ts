@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import {
   formatWarmEvent,
   parseWarmModules,
@@ -19,6 +18,7 @@ import { parseMainGoMod } from '../protocol/main-go-mod.ts';
 import { type ModulePatterns, parseModulePatterns } from '../protocol/module-pattern.ts';
 import type { Exchange } from './exchange.ts';
 import { clipped, printable } from './printable.ts';
+import { bodyOf } from './request-body.ts';
 import { beginStream, type Sender } from './send-answer.ts';
 
 /** Runs of one worker at once; each holds a build list in memory. */
@@ -27,6 +27,7 @@ const PROGRESS_MS = 250;
 /** A line at least so often, so that nobody in between takes a large zip for silence. */
 const HEARTBEAT_MS = 5_000;
 const REASON_BYTES_MAX = 1_000;
+const BODY_TIMES = { idleMs: 15_000, totalMs: 30_000 };
 
 export interface WarmAnswersParts {
   readonly station: Pick<Station, 'warm'>;
@@ -188,14 +189,14 @@ function parseList(kind: WarmBodyKind, text: string): Parsed<WarmList> {
   }
 }
 
-/** The server's own limits say how long a body may take. @throws {HubError} bad-request when it is too long or no UTF-8; canceled */
+/** @throws {HubError} bad-request when it is too long, too slow or no UTF-8; canceled */
 async function readBody(exchange: Exchange): Promise<string> {
   const { req } = exchange;
   const tooLong = new HubError('bad-request', `the body is longer than ${WARM_BODY_BYTES_MAX} bytes`);
   if (Number(req.headers['content-length'] ?? 0) > WARM_BODY_BYTES_MAX) throw tooLong;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  for await (const chunk of chunksOf(req)) {
+  for await (const chunk of bodyOf(exchange, BODY_TIMES)) {
     sizeBytes += chunk.length;
     if (sizeBytes > WARM_BODY_BYTES_MAX) throw tooLong;
     chunks.push(chunk);
@@ -204,15 +205,6 @@ async function readBody(exchange: Exchange): Promise<string> {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
     throw new HubError('bad-request', 'the body is no UTF-8');
-  }
-}
-
-/** Leaving the loop early must not destroy the socket, on which the refusal still has to go out. */
-async function* chunksOf(req: IncomingMessage): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of req.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
-  } catch (cause) {
-    throw new HubError('canceled', 'the client left before its request was complete', { cause });
   }
 }
 

@@ -2,10 +2,12 @@ import { STATUS_CODES } from 'node:http';
 import { CHECKSUM_DATABASE_PATH, formatOwnDatabaseAnswer, ownDatabaseAnswer, type OwnDatabaseSet } from '../api/checksum-database.ts';
 import { DRIFT_PATH, formatDriftPage, parseDriftQuery } from '../api/drift.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
+import { PUBLISH_PREFIX } from '../api/publish.ts';
 import { WARM_PATH } from '../api/paths.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Station } from '../hub/station.ts';
 import { refusalOfWrite, TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
+import { PublishAnswers, publishSubject } from './api-publish.ts';
 import type { WarmAnswers } from './api-warm.ts';
 import { type Exchange, type FailureCode, hasBody } from './exchange.ts';
 import { clipped, printable } from './printable.ts';
@@ -33,17 +35,19 @@ export interface ApiParts {
 }
 
 /**
- * The JSON API on the same `node:http` server as everything else. It has three calls so far, for which a router, a body parser and a schema
+ * The JSON API on the same `node:http` server as everything else. It has few calls so far, for which a router, a body parser and a schema
  * compiler of a framework would be more code than they save; a console with logins and dozens of calls is when one earns its place.
  */
 export class Api {
   readonly #parts: ApiParts;
   readonly #sender: Sender;
+  readonly #publishes: PublishAnswers;
   #warms: Promise<WarmAnswers> | undefined;
 
   constructor(parts: ApiParts, sender: Sender) {
     this.#parts = parts;
     this.#sender = sender;
+    this.#publishes = new PublishAnswers(parts.station);
   }
 
   /** @throws {HubError} what is to be refused with {@link refuse} */
@@ -53,14 +57,24 @@ export class Api {
     const [path, query = ''] = (req.url ?? '').split('?', 2);
     if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
     if (path === DRIFT_PATH) return this.#drift(exchange, query);
+    if (path?.startsWith(`${PUBLISH_PREFIX}/`) === true) return this.#publish(exchange, path);
     if (path !== WARM_PATH) {
-      const calls = `POST ${WARM_PATH}, GET ${CHECKSUM_DATABASE_PATH} and GET ${DRIFT_PATH}`;
+      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH} and GET ${DRIFT_PATH}`;
       return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
     }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
     const refusal = refusalOfWrite(req);
     if (refusal !== undefined) return this.refuse(exchange, 'forbidden', refusal);
     return this.#warm(exchange, query);
+  }
+
+  async #publish(exchange: Exchange, path: string): Promise<void> {
+    const { req } = exchange;
+    if (req.method !== 'PUT') return this.refuse(exchange, 'method-not-allowed', 'a module is published with PUT', ['Allow', 'PUT']);
+    const refusal = refusalOfWrite(req);
+    if (refusal !== undefined) return this.refuse(exchange, 'forbidden', refusal);
+    const { status, body } = await this.#publishes.answer(exchange, publishSubject(path), 'a user of this machine');
+    sendText(this.#sender, exchange, status, 'application/json', body, ['Cache-Control', NO_STORE]);
   }
 
   /** The call's schema comes with a library of 12 MB, which a worker that nobody calls so does without. */

@@ -57,6 +57,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       index: async () => [],
       drifts: async () => [],
       readiness: async () => readyReport,
+      publish: () => Promise.reject(new HubError('policy-denied', 'nothing is published here')),
       warm: () => Promise.reject(new HubError('not-found', 'nothing is warmed here')),
       ...station,
     },

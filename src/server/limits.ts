@@ -4,7 +4,7 @@ export interface ServerLimits {
   readonly connectionsMax: number;
   /** From a connection's first byte (or its opening) to the end of a request's head. */
   readonly headerMs: number;
-  /** From the first byte to the end of a whole request. */
+  /** From the first byte to the end of a whole request, whose body may be a module zip of 500 MiB. Who reads a body has tighter limits. */
   readonly requestMs: number;
   /** Of a request's head, target included. */
   readonly headerBytesMax: number;
@@ -31,7 +31,7 @@ export interface ServerLimits {
 export const defaultServerLimits: ServerLimits = {
   connectionsMax: 4096,
   headerMs: 15_000,
-  requestMs: 30_000,
+  requestMs: 600_000,
   headerBytesMax: 16 * 1024,
   targetLengthMax: 4096,
   keepAliveMs: 75_000,

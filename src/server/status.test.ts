@@ -7,6 +7,8 @@ const statuses: Record<ErrorCode, number> = {
   'bad-request': 400,
   'not-found': 404,
   'method-not-allowed': 405,
+  conflict: 409,
+  'too-large': 413,
   'policy-denied': 403,
   'upstream-refused': 403,
   'not-cached': 404,

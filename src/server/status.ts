@@ -18,6 +18,10 @@ export function statusOf(code: ErrorCode): number {
       return 404;
     case 'method-not-allowed':
       return 405;
+    case 'conflict':
+      return 409;
+    case 'too-large':
+      return 413;
     case 'checksum-mismatch':
     case 'checksum-missing':
     case 'log-invalid':

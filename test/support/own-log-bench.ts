@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { type Events, silentEvents } from '../../src/base/events.ts';
 import { HubError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { OwnDatabase, type OwnDatabaseParts, openOwnDatabase } from '../../src/hub/own-database.ts';
+import { OwnDatabase, type OwnDatabaseParts, noPrivateModules, openOwnDatabase } from '../../src/hub/own-database.ts';
 import type { Metadata } from '../../src/meta/metadata.ts';
 import { type MetadataFaults, openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
 import type { SignedHead, SignedHeads } from '../../src/meta/signed-heads.ts';
@@ -114,7 +114,7 @@ export async function openOwnLogBench(file = ':memory:'): Promise<OwnLogBench> {
         metadata,
         signedHeads,
         proving,
-        privateModules: undefined,
+        privateModules: noPrivateModules,
         events,
         log: silentLog,
         clock,

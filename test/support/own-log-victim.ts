@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentEvents } from '../../src/base/events.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { openOwnDatabase } from '../../src/hub/own-database.ts';
+import { noPrivateModules, openOwnDatabase } from '../../src/hub/own-database.ts';
 import { realHeadFileOperations } from '../../src/meta/head-files.ts';
 import { openSignedHeads } from '../../src/meta/signed-heads.ts';
 import { openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
@@ -65,7 +65,7 @@ await using database = await openOwnDatabase({
       ...hashesOf(`${module}@${version}`),
     }),
   },
-  privateModules: undefined,
+  privateModules: noPrivateModules,
   events: silentEvents,
   log: silentLog,
   clock: systemClock,

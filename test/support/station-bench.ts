@@ -3,6 +3,7 @@ import { silentEvents, type Events } from '../../src/base/events.ts';
 import { HubError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createStation, type HubStation, type StationParts } from '../../src/hub/create-station.ts';
+import { createHomes } from '../../src/hub/homes.ts';
 import type { Served } from '../../src/hub/served.ts';
 import type { Metadata } from '../../src/meta/metadata.ts';
 import { type MetadataFaults, openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
@@ -12,6 +13,7 @@ import type { ModuleOrigin, OriginAnswer, OriginBody, OriginRequest, UpstreamSta
 import { createZipProver } from '../../src/origin/zip-prover-pool.ts';
 import type { ZipProver } from '../../src/origin/zip-prover.ts';
 import { createNamePolicy, type NameRule } from '../../src/policy/name-policy.ts';
+import { noPrivateNames, type PrivateNames } from '../../src/policy/private-names.ts';
 import { parseProxyRequest } from '../../src/protocol/proxy-request.ts';
 import type { BlobStore } from '../../src/store/blob-store.ts';
 import { createMemoryStore, type MemoryStore, type StoreFaults } from '../../src/store/memory-store.ts';
@@ -198,6 +200,8 @@ export interface BenchOptions {
   readonly clock?: FakeClock;
   readonly verify?: 'require' | 'off';
   readonly rules?: readonly NameRule[];
+  readonly names?: PrivateNames;
+  readonly sources?: readonly (ModuleOrigin | undefined)[];
   readonly storeFaults?: StoreFaults;
   readonly metadataFaults?: MetadataFaults;
   readonly waitMs?: number;
@@ -252,7 +256,8 @@ export async function openBench(options: BenchOptions = {}): Promise<StationBenc
     createStation({
       store,
       metadata,
-      origin,
+      homes: createHomes({ names: options.names ?? noPrivateNames, upstreams: origin, sources: options.sources ?? [] }),
+      upstreams: origin,
       prover,
       databases: [database],
       ownDatabases: options.ownDatabases ?? [],

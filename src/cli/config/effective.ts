@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { formatAddressRange } from './hand-over.ts';
+import { privateTree } from './private.ts';
 import type { HubConfig } from './hub-config.ts';
 
 /** The configuration in the file's own words and units, with every secret masked: what `goyi serve --check` shows. */
@@ -37,6 +38,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     }),
     verify: config.verify,
     ownDatabase: ownDatabaseTree(config.ownDatabase),
+    private: privateTree(config.private),
     access: config.access,
     store: config.store,
     handOver: handOverTree(config.handOver),

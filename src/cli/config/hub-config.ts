@@ -96,6 +96,28 @@ export type HandOverConfig =
   /** Another server with the same files, to which the client is sent. */
   | { readonly kind: 'redirect'; readonly prefix: string; readonly minBytes: number };
 
+/** Ordered; the first whose patterns match a module decides. `match` follows GOPRIVATE's prefix-glob rule, compared without regard to case. */
+export interface PrivateRuleConfig {
+  readonly match: string;
+  readonly home: /** The way of every other module. */
+    | { readonly kind: 'public' }
+    /** Nowhere but here: versions are put here by who may publish. */
+    | { readonly kind: 'uploads' }
+    | {
+        readonly kind: 'git';
+        /** https, http or ssh, without user and password; `{repo}` stands for the path of the repository's root without its first element. */
+        readonly url: string;
+        /** How many elements the path of a repository's root has; undefined: to be found out. */
+        readonly rootElements: number | undefined;
+        /** `archive-on-tag`: clients see what a webhook had checked and stored, and nothing else. */
+        readonly mode: 'on-demand' | 'archive-on-tag';
+        readonly credential:
+          | { readonly kind: 'password'; readonly username: string; readonly passwordEnv: string }
+          | { readonly kind: 'ssh-key'; readonly file: string }
+          | undefined;
+      };
+}
+
 /** A checksum database that this hub signs itself. */
 export interface OwnDatabaseConfig {
   /** Reads `host[/path]`. */
@@ -152,6 +174,7 @@ export interface HubConfig {
   readonly ownDatabase:
     | (OwnDatabaseConfig & { readonly former: readonly OwnDatabaseConfig[]; readonly witnesses: readonly OwnWitnessConfig[] })
     | undefined;
+  readonly private: readonly PrivateRuleConfig[];
   readonly access: { readonly anonymous: readonly 'read'[] };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };

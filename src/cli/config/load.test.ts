@@ -151,6 +151,7 @@ policy:
       action: deny
 private:
   - match: a.example
+    rootElements: 3
 store: {kind: s3, bucket: b}
 verify: on
 tls: {certFile: c.pem}
@@ -177,11 +178,12 @@ tls: {certFile: c.pem}
     `goyi.yaml:9:46: policy.rules.0.age: ${en.config.ruleKeyNotBuilt}`,
     'goyi.yaml:10:7: policy.rules.1.reason: a deny rule needs a reason: the go command shows it to the user',
     'goyi.yaml:10:14: policy.rules.1.match: must be a pattern of module paths as in GOPRIVATE, optionally with @version (pattern "[a" is malformed)',
-    `goyi.yaml:12:1: private: ${notBuilt}`,
-    `goyi.yaml:14:15: store.kind: ${notBuilt}`,
-    `goyi.yaml:14:19: store.bucket: ${notBuilt}`,
-    'goyi.yaml:15:9: verify: must be one of require, off',
-    'goyi.yaml:16:17: tls.certFile: certFile needs a keyFile',
+    `goyi.yaml:13:5: private.0: ${en.config.privateWays}`,
+    `goyi.yaml:14:19: private.0.rootElements: ${en.config.onlyWithGit}`,
+    `goyi.yaml:15:15: store.kind: ${notBuilt}`,
+    `goyi.yaml:15:19: store.bucket: ${notBuilt}`,
+    'goyi.yaml:16:9: verify: must be one of require, off',
+    'goyi.yaml:17:17: tls.certFile: certFile needs a keyFile',
   ]);
 });
 

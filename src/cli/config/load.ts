@@ -5,6 +5,7 @@ import { checkHandOver, handOverOf } from './hand-over.ts';
 import type { HubConfig, WitnessConfig } from './hub-config.ts';
 import { checkOwnDatabase, ownDatabaseOf, type ResolvePath } from './own-database.ts';
 import { type Override, readFlags, readVariables, splitList } from './overrides.ts';
+import { checkPrivate, privateOf } from './private.ts';
 import { parseListen, parseProxy, parsePublicUrl, parseUpstreams, parseWitnessLogs, type Read } from './parse-values.ts';
 import { type Path, readYaml, type Tree, type YamlFile } from './read-yaml.ts';
 import { type CheckedTree, checkTree, configKeys, type ConfigKey, type SchemaIssue } from './schema.ts';
@@ -52,7 +53,9 @@ export function loadConfig(input: ConfigInput): ConfigOutcome {
     ...(file?.faults ?? []),
     ...variables.faults,
     ...flags.faults,
-    ...[...issues, ...crossFaults(sound, issues, pathReader(sources, input))].map((issue) => sources.fault(issue)),
+    ...[...issues, ...crossFaults(sound, issues, { resolvePath: pathReader(sources, input), env: input.env })].map((issue) =>
+      sources.fault(issue),
+    ),
   ];
   if (faults.length > 0) return { ok: false, faults: faults.sort(compareFaults) };
   return {
@@ -136,7 +139,11 @@ function drop(tree: { readonly [key: string]: Tree }, [name, ...rest]: Path): { 
 }
 
 /** Rules over several keys, each checked only where the keys it reads are sound. */
-function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[], resolvePath: ResolvePath): SchemaIssue[] {
+function crossFaults(
+  tree: CheckedTree,
+  issues: readonly SchemaIssue[],
+  { resolvePath, env }: { readonly resolvePath: ResolvePath; readonly env: ConfigInput['env'] },
+): SchemaIssue[] {
   const found: SchemaIssue[] = [];
   const faulty = new Set(issues.flatMap(({ path }) => path.map((_, index) => path.slice(0, index + 1).join('.'))));
   const check = (reads: readonly string[], holds: boolean, path: Path, say: Say): void => {
@@ -169,6 +176,7 @@ function crossFaults(tree: CheckedTree, issues: readonly SchemaIssue[], resolveP
     check(['listen', 'publicUrl', 'upstreams'], !isSelf, ['upstreams', index], (m) => m.config.upstreamIsSelf);
   }
   checkOwnDatabase(tree, resolvePath(tree.dataDir, ['dataDir']), resolvePath, check);
+  checkPrivate(tree, env, check);
   checkHandOver(tree, check);
   return found;
 }
@@ -208,6 +216,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     outbound: { ...proxiesOf(tree, input.env), caFile: pathOf(tree.tls.caFile, ['tls', 'caFile']) },
     verify: tree.verify,
     ownDatabase: ownDatabaseOf(tree, dataDir, resolvePath),
+    private: privateOf(tree, resolvePath),
     access: { anonymous: tree.access.anonymous ?? (listen.loopback ? ['read'] : []) },
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },

@@ -5,6 +5,7 @@ import type { Say } from './faults.ts';
 import { parseAddressRanges } from './hand-over.ts';
 import type { HandOverConfig, LogConfig, NameRuleConfig, OwnDatabaseConfig, OwnWitnessConfig } from './hub-config.ts';
 import { parseNameRule } from './name-rule.ts';
+import { faultsOfPrivateRule, type PrivateRuleTree } from './private.ts';
 import {
   type Read,
   parseListen,
@@ -67,7 +68,7 @@ const schema = z.strictObject({
       .max(8)
       .default([]),
   }),
-  private: notBuilt(),
+  private: z.array(privateRule()).max(256).default([]),
   access: group({
     anonymous: z
       .array(z.enum(['read']))
@@ -128,6 +129,7 @@ export interface CheckedTree {
     readonly former: readonly OwnDatabaseConfig[];
     readonly witnesses: readonly OwnWitnessConfig[];
   };
+  readonly private: readonly PrivateRuleTree[];
   readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
   readonly handOver: {
     readonly kind: HandOverConfig['kind'];
@@ -210,6 +212,7 @@ export function namesInGroup(path: readonly (string | number)[]): readonly strin
 /** By the list of groups. */
 const namesInEntry: ReadonlyMap<string, readonly string[]> = new Map([
   ['policy.rules', ['match', 'action', 'reason']],
+  ['private', ['match', 'git', 'uploads', 'public', 'rootElements', 'mode', 'credential']],
   ['ownDatabase.former', ['name', 'keyFile', 'sign']],
   ['ownDatabase.witnesses', ['url', 'key']],
 ]);
@@ -267,6 +270,28 @@ function nameRule(): z.ZodType<NameRuleConfig> {
       for (const { key, say } of parseNameRule(context.value)) context.issues.push(custom(context.value, say, [key]));
     })
     .transform(({ match, action, reason }) => ({ match, action, reason: reason ?? '' }));
+}
+
+function privateRule(): z.ZodType<PrivateRuleTree> {
+  return z
+    .strictObject({
+      match: z.string(),
+      git: z.string().optional(),
+      uploads: z.boolean().optional(),
+      public: z.boolean().optional(),
+      rootElements: z.int().min(1).max(32).optional(),
+      mode: z.enum(['on-demand', 'archive-on-tag']).optional(),
+      credential: z
+        .strictObject({
+          username: z.string().min(1).optional(),
+          passwordEnv: z.string().optional(),
+          sshKeyFile: text(parsePath).optional(),
+        })
+        .optional(),
+    })
+    .check((context) => {
+      for (const { path, say } of faultsOfPrivateRule(context.value)) context.issues.push(custom(context.value, say, [...path]));
+    });
 }
 
 function checkDatabases(entries: readonly string[]): Read<unknown> {

@@ -333,6 +333,17 @@ export const en: Messages = {
       `must be one sentence of at most ${max} bytes, without control characters and without white space around it`,
     reasonMissing: 'a deny rule needs a reason: the go command shows it to the user',
     ruleKeyNotBuilt: 'rules of this version look at names only (match, action, reason); this condition is not built yet in this version',
+    badPrivateMatch: (reason: string): string => `must be patterns of module paths as in GOPRIVATE, such as git.corp.example/* (${reason})`,
+    privateWays: 'says where the modules are by exactly one of git: ADDRESS, uploads: true and public: true',
+    onlyWithGit: 'belongs to a rule with git',
+    badGitUrl:
+      'must be an address of Git repositories that begins with https://, ssh:// or http://, such as https://git.corp.example/{repo}.git, without password, ? and #',
+    badCredential: 'must be either username and passwordEnv, or sshKeyFile',
+    passwordOverSsh: 'an ssh:// address takes an sshKeyFile, no password',
+    keyWithoutSsh: 'an sshKeyFile is for ssh:// addresses',
+    badVariableName:
+      'must be the name of an environment variable, not one that begins with GOYI_; the secret itself never stands in the file',
+    variableNotSet: (name: string): string => `the environment variable ${name} is not set`,
     directNotBuilt: 'direct is accepted, but reading public Git repositories is not built yet in this version: it does nothing for now',
     directAlone: 'direct is the only upstream, so for now nothing can be fetched: only what is stored is served',
     verifyOff: 'verify: off stores and serves modules that no checksum database has proved; use it only if you know what that means',

@@ -2,6 +2,7 @@ import { start } from './0001-start.ts';
 import { answers } from './0002-answers.ts';
 import { kept } from './0003-kept.ts';
 import { ownLogs } from './0004-own-logs.ts';
+import { privateFiles } from './0005-private-files.ts';
 
 /** In order; the schema's number is how many were applied. One that was released is never changed. */
-export const migrations: readonly string[] = [start, answers, kept, ownLogs];
+export const migrations: readonly string[] = [start, answers, kept, ownLogs, privateFiles];
