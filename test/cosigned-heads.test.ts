@@ -1,6 +1,6 @@
 // A hub and a `goyi witness`, each a process: heads are cosigned, the go command takes them, and a copy of the hub that goes another way is found out.
 import assert from 'node:assert/strict';
-import { cp, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseTreeNote } from '../src/protocol/checksum-record.ts';
@@ -84,6 +84,18 @@ test('heads are cosigned by a witness, and a copy of the hub that goes on by its
   const audit = await runGoyi(['log', 'audit', `${hub.url}/sumdb/${name}`, '--key', key, '--cosigned-by', cosigner]);
   assert.equal(audit.code, 0, audit.output);
   assert.match(audit.output, /signed tree of 3 records[\s\S]*nothing was found wrong/);
+  // A proof that holds without the hub, and the files that hold without any server.
+  const proof = join(world.folder, 'proof.txt');
+  const proved = await runGoyi(['log', 'prove', 'm1.example/m@v1.0.0', '--url', `${hub.url}/sumdb/${name}`, '--key', key, '--out', proof]);
+  assert.equal(proved.code, 0, proved.output);
+  const checked = await runGoyi(['log', 'check', proof, '--key', key, '--cosigned-by', cosigner]);
+  assert.equal(checked.code, 0, checked.output);
+  const latest = await eventually(
+    async () => parseNote(await readFile(join(world.folder, 'data/modules/sumdb', name, 'latest'), 'utf8')),
+    (note) => note.ok && findCosignature(note.value, witness.keys[0]!).ok,
+    withinMs,
+  );
+  assert.ok(latest.ok && findCosignature(latest.value, witness.keys[0]!).ok);
 
   await using copy = await start('copy');
   await expectRecord(copy, 4);

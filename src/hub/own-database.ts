@@ -201,7 +201,9 @@ export class OwnDatabase implements ChecksumRelay, AsyncDisposable {
 
   /** As {@link OwnHeads.attachCosignatures}. */
   attachCosignatures(treeSize: number, lines: readonly string[]): boolean {
-    return this.#heads.attachCosignatures(treeSize, lines);
+    const head = this.#heads.attachCosignatures(treeSize, lines);
+    if (head !== undefined) this.#shelf.cosigned(head);
+    return head !== undefined;
   }
 
   get waiting(): number {

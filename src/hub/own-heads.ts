@@ -84,19 +84,19 @@ export class OwnHeads {
   }
 
   /**
-   * Adds signature lines of others (each `— NAME BASE64` without its newline) to the note of exactly this head. False when another head is shown by
+   * Adds signature lines of others (each `— NAME BASE64` without its newline) to the note of exactly this head. Undefined when another head is shown by
    * now: then they are of no use.
    * @throws {HubError} bad-request when they are no signature lines
    */
-  attachCosignatures(treeSize: number, lines: readonly string[]): boolean {
+  attachCosignatures(treeSize: number, lines: readonly string[]): ShownHead | undefined {
     const shown = this.#shown;
-    if (shown?.size !== treeSize) return false;
+    if (shown?.size !== treeSize) return undefined;
     const note = `${this.noteOf(shown)}${lines.map((line) => `${line}\n`).join('')}`;
     const parsed = parseNote(note);
     if (!parsed.ok || parsed.value.signatures.length !== lines.length + 1 || Buffer.byteLength(note) > NOTE_BYTES_MAX)
       throw new HubError('bad-request', `what was to be added to the note of ${this.#options.name} are no signature lines`);
     this.#shown = { ...shown, note };
-    return true;
+    return this.#shown;
   }
 
   /** From now on nothing of this log is shown or appended: an operator has to look. */

@@ -12,7 +12,7 @@ import { TILE_WIDTH, edgeTiles } from '../protocol/tile.ts';
 import type { Version } from '../protocol/version.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { LeaseReturns } from './lease-returns.ts';
-import type { OwnHeads } from './own-heads.ts';
+import type { OwnHeads, ShownHead } from './own-heads.ts';
 import { pause } from './pause.ts';
 
 export interface OwnShelfOptions {
@@ -57,11 +57,19 @@ export class OwnShelf implements AsyncDisposable {
   /** Ends the pause before the next turn, for those who wait for all to be done. */
   #hurry = new AbortController();
   #isWanted = false;
+  /** A head whose cosignatures are not in the files yet. */
+  #cosigned: ShownHead | undefined;
 
   constructor(options: OwnShelfOptions) {
     this.#options = options;
     this.#calmMs = options.calmMs ?? defaultCalmMs;
     this.#leases = new LeaseReturns(options);
+  }
+
+  /** The note of this head has got signatures of others. */
+  cosigned(head: ShownHead): void {
+    this.#cosigned = head;
+    this.wake();
   }
 
   /** There may be something to do. */
@@ -184,7 +192,7 @@ export class OwnShelf implements AsyncDisposable {
   async #publish(tree: OwnTree): Promise<void> {
     const { name, store, metadata, heads } = this.#options;
     const from = Number((await metadata.setting(this.#position)) ?? 0);
-    if (from >= tree.size) return;
+    if (from >= tree.size) return this.#publishCosigned(tree);
     // A file is shown as an answer is: after its head was remembered.
     await heads.covering(tree.size);
     const note = heads.noteOf(tree);
@@ -198,6 +206,14 @@ export class OwnShelf implements AsyncDisposable {
     await store.replace(latestKey(name), Buffer.from(note));
     await this.#publishLookups(from, tree.size, note);
     await metadata.recordSetting(this.#position, String(tree.size));
+  }
+
+  /** Witnesses sign what was shown: the same head gets their lines when they come. */
+  async #publishCosigned(tree: OwnTree): Promise<void> {
+    const { name, store } = this.#options;
+    const cosigned = this.#cosigned;
+    this.#cosigned = undefined;
+    if (cosigned?.size === tree.size) await store.replace(latestKey(name), Buffer.from(cosigned.note));
   }
 
   async #publishLookups(from: number, to: number, note: string): Promise<void> {
