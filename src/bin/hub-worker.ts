@@ -44,6 +44,7 @@ class HubWorker {
       databases: hub.databases,
       ownDatabase: publicFacts(signers),
       access: config.access,
+      names: hub.names,
       tls: await readTls(config),
       limits: { connectionsMax: config.limits.connectionsMax, headerMs: config.limits.headerMs },
       handOver: config.handOver,

@@ -31,7 +31,7 @@ import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
 import { createUrlTransport } from '../origin/upstream-transport.ts';
 import { requestCosignature } from '../origin/witness-client.ts';
 import { createNamePolicy } from '../policy/name-policy.ts';
-import { createPrivateNames } from '../policy/private-names.ts';
+import { createPrivateNames, type PrivateNames } from '../policy/private-names.ts';
 import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
 import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
@@ -48,6 +48,8 @@ export interface WiredHub extends AsyncDisposable {
   readonly store: BlobStore;
   readonly metadata: Metadata;
   readonly prover: ZipProver;
+  /** Which modules are private. */
+  readonly names: PrivateNames;
   /** Names below `/sumdb/`. */
   readonly databases: readonly string[];
   /** The one that proves; undefined with `verify: off`. */
@@ -119,6 +121,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     store,
     metadata,
     prover,
+    names,
     databases: [...databases, ...ownDatabases].map(({ name }) => name),
     proving,
     probe: () => upstreams.probe(AbortSignal.timeout(config.limits.upstreamMs)),

@@ -4,11 +4,14 @@ import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import { unreachable } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { Station } from '../hub/station.ts';
+import type { PrivateNames } from '../policy/private-names.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import { Api, isApiTarget } from './api.ts';
 import { TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
+import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { formatIndex, INDEX_CONTENT_TYPE, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
@@ -29,6 +32,8 @@ export interface AnsweringParts {
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: Access;
+  /** Which modules are private. */
+  readonly names: PrivateNames;
   /** Undefined: the hub signs none. */
   readonly ownDatabase?: OwnDatabaseSet | undefined;
   readonly limits: ServerLimits;
@@ -92,7 +97,9 @@ export class Answering {
     }
     const target = parseTarget(req.url ?? '', this.#parts.limits.targetLengthMax);
     if (!target.ok) return this.#refuse(exchange, 'bad-request', target.reason);
-    return this.#follow(exchange, route(target.value, this.#parts.databases));
+    const { path, query } = target.value;
+    const module = query === '' ? undefined : askedAbout({ host: req.headers.host, path, query }, this.#parts.names);
+    return module === undefined ? this.#follow(exchange, route(target.value, this.#parts.databases)) : this.#goGet(exchange, module);
   }
 
   #follow(exchange: Exchange, asked: Route): void | Promise<void> {
@@ -173,6 +180,12 @@ export class Answering {
   async #metrics(exchange: Exchange): Promise<void> {
     const body = await this.#metricsText.get();
     sendText(this.#sender, exchange, 200, METRICS_CONTENT_TYPE, body, ['Cache-Control', NO_STORE]);
+  }
+
+  #goGet(exchange: Exchange, module: ModulePath): void {
+    const { publicUrl, secure } = this.#parts;
+    const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
+    sendText(this.#sender, exchange, 200, HTML, goGetPage(module, address), ['Cache-Control', SHORT_LIVED, 'Vary', 'Host']);
   }
 
   #welcome(exchange: Exchange): void {

@@ -7,6 +7,7 @@ import type { Served } from '../hub/served.ts';
 import type { AnswerOptions, Readiness, Station } from '../hub/station.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import type { OpenBlob } from '../store/blob-store.ts';
+import { noPrivateNames } from '../policy/private-names.ts';
 import { createHubServer, type HubServer, type HubServerOptions } from './http-server.ts';
 import type { AnswerRecord } from './telemetry.ts';
 
@@ -63,6 +64,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
     },
     databases: ['sum.golang.org'],
     access: { anonymous: ['read'] },
+    names: noPrivateNames,
     log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
     clock: systemClock,
     version: '0.0.0-test',
