@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
+import { splitPatterns } from '../protocol/module-pattern.ts';
 import { createHubServer, type HubServer, type TlsMaterial } from '../server/http-server.ts';
 import { aggregate, createTelemetry, type MetricsSnapshot, type Telemetry } from '../server/telemetry.ts';
 import { collectWhenIdle } from './idle-collection.ts';
@@ -45,6 +46,7 @@ class HubWorker {
       ownDatabase: publicFacts(signers),
       access: config.access,
       names: hub.names,
+      privatePatterns: config.private.flatMap(({ match, home }) => (home.kind === 'public' ? [] : splitPatterns(match))),
       tls: await readTls(config),
       limits: { connectionsMax: config.limits.connectionsMax, headerMs: config.limits.headerMs },
       handOver: config.handOver,

@@ -66,6 +66,14 @@ export function parseModulePatterns(
   return parsed({ ignoreCase: options.ignoreCase, patterns });
 }
 
+/** The single patterns of a comma-separated text, as they are written. */
+export function splitPatterns(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((pattern) => pattern.trim())
+    .filter((pattern) => pattern !== '');
+}
+
 /** Whether a module path, or that of a folder above it, matches one of the patterns. */
 export function matchesPattern(patterns: ModulePatterns, path: string): boolean {
   const name = patterns.ignoreCase ? path.toLowerCase() : path;

@@ -7,6 +7,7 @@ import type { Station } from '../hub/station.ts';
 import type { PrivateNames } from '../policy/private-names.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
+import { setupScript } from '../scaffold/setup-sh.ts';
 import { Api, isApiTarget } from './api.ts';
 import { TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { Briefly } from './briefly.ts';
@@ -34,6 +35,8 @@ export interface AnsweringParts {
   readonly access: Access;
   /** Which modules are private. */
   readonly names: PrivateNames;
+  /** The same for clients, as GOPRIVATE takes it. */
+  readonly privatePatterns: readonly string[];
   /** Undefined: the hub signs none. */
   readonly ownDatabase?: OwnDatabaseSet | undefined;
   readonly limits: ServerLimits;
@@ -46,6 +49,8 @@ export interface AnsweringParts {
   readonly secure: boolean;
   readonly metricsText: () => Promise<string>;
 }
+
+const SHELL_SCRIPT = 'text/x-shellscript; charset=utf-8';
 
 const PROBE_FRESH_MS = 1_000;
 
@@ -112,6 +117,8 @@ export class Answering {
         return this.#readiness(exchange);
       case 'welcome':
         return this.#welcome(exchange);
+      case 'setup':
+        return this.#setup(exchange);
       default:
         break;
     }
@@ -193,6 +200,14 @@ export class Answering {
     const { headers } = exchange.req;
     const address = clientAddress({ publicUrl, host: headers.host, secure });
     this.#text(exchange, welcomePage({ address, version, verifyOff }, headers['accept-language']), ['Vary', 'Accept-Language, Host']);
+  }
+
+  /** Open to everybody, as the page is that names it: a client has no token before it is set up. */
+  #setup(exchange: Exchange): void {
+    const { publicUrl, secure, ownDatabase, privatePatterns } = this.#parts;
+    const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
+    const script = setupScript({ address, ownDatabase, privatePatterns });
+    sendText(this.#sender, exchange, 200, SHELL_SCRIPT, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
   }
 
   #text(exchange: Exchange, body: string, headers: readonly string[] = []): void {

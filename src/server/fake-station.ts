@@ -65,6 +65,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
     databases: ['sum.golang.org'],
     access: { anonymous: ['read'] },
     names: noPrivateNames,
+    privatePatterns: [],
     log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
     clock: systemClock,
     version: '0.0.0-test',

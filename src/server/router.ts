@@ -10,6 +10,7 @@ export interface Target {
 
 export type Route =
   | { readonly kind: 'welcome' }
+  | { readonly kind: 'setup'; readonly shell: 'sh' }
   | { readonly kind: 'healthz' }
   | { readonly kind: 'readyz' }
   | { readonly kind: 'metrics' }
@@ -21,6 +22,7 @@ export type Route =
 const CACHED_ONLY = '/cached-only';
 
 const WELCOME: Route = { kind: 'welcome' };
+const SETUP_SH: Route = { kind: 'setup', shell: 'sh' };
 const HEALTHZ: Route = { kind: 'healthz' };
 const READYZ: Route = { kind: 'readyz' };
 const METRICS: Route = { kind: 'metrics' };
@@ -46,6 +48,8 @@ export function route(target: Target, databases: readonly string[]): Route {
   switch (path) {
     case '/':
       return WELCOME;
+    case '/setup.sh':
+      return SETUP_SH;
     case '/index':
       return { kind: 'index', query: target.query };
     case '/-/healthz':
