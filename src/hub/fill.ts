@@ -11,6 +11,7 @@ import type { ProvedRecord } from '../origin/checksum-database.ts';
 import type { ModuleOrigin, OriginBody } from '../origin/module-origin.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
+import { moduleFileKey } from '../protocol/layout.ts';
 import { escapePath } from '../protocol/module-path.ts';
 import { escapeVersion } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
@@ -215,8 +216,9 @@ export class Filler implements AsyncDisposable {
       const leftover = await this.#checkLeftover(artefact, lookup, signal);
       if (leftover !== undefined) return await this.#seal(artefact, leftover.checked, leftover.origin);
       const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
+      const commit = home.kind === 'source' && artefact.kind !== 'info' ? await this.#commitOf(artefact, urgency, signal) : undefined;
       const answer = await home.origin.fetch(
-        { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], ...urgency },
+        { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], commit, ...urgency },
         (body, offeredBy, bodySignal) => this.#check(artefact, body, { lookup, offeredBy }, bodySignal),
         signal,
       );
@@ -225,6 +227,15 @@ export class Filler implements AsyncDisposable {
     } finally {
       leave.abort(new HubError('canceled', 'nobody waits for this proof any more'));
     }
+  }
+
+  /** All files of a version that is made from source are of one commit: that which its `.info` names, which therefore comes first. */
+  async #commitOf({ module, version }: Artefact, urgency: Urgency, signal: AbortSignal): Promise<string | undefined> {
+    const info: Artefact = { kind: 'info', module, version, key: moduleFileKey(module, version, 'info') };
+    if (!(await this.#parts.stored.has(info))) await this.fill(info, priorityOf(urgency), signal);
+    const served = await this.#parts.stored.open(info);
+    const parsed = served?.kind === 'bytes' ? parseVersionInfo(served.bytes, version) : undefined;
+    return parsed?.ok === true ? parsed.value.commit : undefined;
   }
 
   /**

@@ -11,6 +11,8 @@ export interface OriginRequest extends Urgency {
   readonly resource: string;
   /** More than this is refused while reading. */
   readonly sizeMaxBytes: number;
+  /** Of a module that is made from source code: the commit that its `.info` named. What is made now is made of this one, wherever its tag has moved. */
+  readonly commit?: string | undefined;
 }
 
 export type OriginAnswer<T> =

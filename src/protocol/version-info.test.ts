@@ -16,6 +16,11 @@ const accepted = [
     text: ' {"Time":"2018-02-14T15:44:20.123456789+08:00", "Version":"v1.5.2", "Name":"x", "Origin":{"VCS":"git"}}\n',
     value: { version: 'v1.5.2', time: '2018-02-14T15:44:20.123456789+08:00' },
   },
+  {
+    text: '{"Version":"v1.5.2","Origin":{"Hash":"0123456789abcdef0123456789abcdef01234567"}}',
+    value: { version: 'v1.5.2', commit: '0123456789abcdef0123456789abcdef01234567' },
+  },
+  { text: '{"Version":"v1.5.2","Origin":{"Hash":"--upload-pack"}}', value: { version: 'v1.5.2' } },
   { text: '{"Version":"v1.5.2"}', value: { version: 'v1.5.2' } },
   { text: '{"Version":"v1.5.2","Time":null}', value: { version: 'v1.5.2' } },
   { text: '{"Version":"v1.5.2","Time":"0001-01-01T00:00:00Z"}', value: { version: 'v1.5.2', time: '0001-01-01T00:00:00Z' } },

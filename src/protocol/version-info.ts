@@ -14,6 +14,8 @@ export interface VersionInfo {
   readonly version: Version;
   /** RFC 3339, as it was sent; absent where the upstream does not know it. */
   readonly time?: string;
+  /** `Origin.Hash`, when that reads as the whole name of a Git commit. */
+  readonly commit?: string;
 }
 
 /** Bytes; real ones, `Origin` included, stay below one KiB. */
@@ -40,13 +42,20 @@ export function parseVersionInfo(bytes: Uint8Array, expected?: Version): Parsed<
   const version = parseVersion(text);
   if (!version.ok) return version;
   if (expected !== undefined && version.value !== expected) return refused(`version info is of ${version.value}, not of ${expected}`);
+  const commit = commitOf(fields.get('Origin'));
+  const info = { version: version.value, ...(commit !== undefined && { commit }) };
   const time = fields.get('Time') ?? undefined;
-  if (time === undefined) return parsed({ version: version.value });
+  if (time === undefined) return parsed(info);
   if (typeof time !== 'string' || !isRfc3339(time)) return refused('version info has a Time that is not of RFC 3339');
-  return parsed({ version: version.value, time });
+  return parsed({ ...info, time });
 }
 
-/** As Go writes it. Inverts {@link parseVersionInfo}. */
+function commitOf(origin: unknown): string | undefined {
+  const hash = typeof origin === 'object' && origin !== null && 'Hash' in origin ? origin.Hash : undefined;
+  return typeof hash === 'string' && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash) ? hash : undefined;
+}
+
+/** As Go writes it, without `Origin`. Otherwise it inverts {@link parseVersionInfo}. */
 export function formatVersionInfo(info: VersionInfo): string {
   return JSON.stringify({ Version: info.version, ...(info.time === undefined ? {} : { Time: info.time }) });
 }
