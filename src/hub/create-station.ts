@@ -24,7 +24,6 @@ import { ListFiles } from './list-files.ts';
 import { LookAhead } from './look-ahead.ts';
 import { artefactOf, ModuleFiles } from './module-files.ts';
 import { ModuleQueries } from './module-queries.ts';
-import type { PrivateModules } from './own-database.ts';
 import { publishModule, type Published, type PublishRequest } from './publish.ts';
 import { PrivateVersions } from './private-versions.ts';
 import type { Served } from './served.ts';
@@ -60,8 +59,8 @@ export interface HubStation extends Station, AsyncDisposable {
   readonly filler: Filler;
   readonly lists: ListFiles;
   readonly ahead: Pick<LookAhead, 'waiting'>;
-  /** For logs of our own. */
-  readonly privateVersions: PrivateModules;
+  /** For logs of our own, and for whoever archives. */
+  readonly privateVersions: PrivateVersions;
   /** Lets go of the files in memory, for a hub that nobody uses just now. */
   releaseMemory(): void;
 }
@@ -138,7 +137,10 @@ class StationImpl implements HubStation {
     this.#answers = new ChangingAnswers({ metadata, clock, freshness });
     this.#queries = new ModuleQueries({ answers: this.#answers, metadata, homes, file: (...args) => this.#smallText(...args) });
     this.#warmParts = {
-      fill: (artefact, signal) => this.filler.fill(artefact, 'prefetch', signal),
+      fill: async (artefact, signal) => {
+        if (!isAsked(homes.of(artefact.module))) throw await this.privateVersions.missing(artefact);
+        await this.filler.fill(artefact, 'prefetch', signal);
+      },
       receivedBytes: (artefact) => this.filler.receivedBytes(artefact),
       isStored: (artefact) => stored.has(artefact),
       row: (artefact) => metadata.file(artefact.key),

@@ -19,7 +19,6 @@ import type { BlobStore } from '../store/blob-store.ts';
 import { condemn } from './condemn.ts';
 import { type Against, Evidence, type EvidenceParts } from './evidence.ts';
 import { LeaseReturns } from './lease-returns.ts';
-import { isAsked } from './homes.ts';
 import { type Artefact, chunksOf, type StoredFiles } from './stored-files.ts';
 import { pause } from './pause.ts';
 import { type Lookup, type Progress, type Received, receive, sizeMaxBytes } from './receive.ts';
@@ -210,13 +209,14 @@ export class Filler implements AsyncDisposable {
     const leave = new AbortController();
     try {
       const home = this.#parts.homes.of(artefact.module);
-      if (!isAsked(home)) throw new HubError('not-found', `${artefact.module} is private: nobody is asked for what is not stored here`);
+      if (home.kind === 'none' || home.origin === undefined)
+        throw new HubError('not-found', `${artefact.module} is private: nobody is asked for what is not stored here`);
       const lookup =
         home.kind === 'public' ? this.#startLookup(artefact, home.origin, urgency, AbortSignal.any([signal, leave.signal])) : undefined;
       const leftover = await this.#checkLeftover(artefact, lookup, signal);
       if (leftover !== undefined) return await this.#seal(artefact, leftover.checked, leftover.origin);
       const resource = `${escapePath(artefact.module)}/@v/${escapeVersion(artefact.version)}.${artefact.kind}`;
-      const commit = home.kind === 'source' && artefact.kind !== 'info' ? await this.#commitOf(artefact, urgency, signal) : undefined;
+      const commit = home.kind !== 'public' && artefact.kind !== 'info' ? await this.#commitOf(artefact, urgency, signal) : undefined;
       const answer = await home.origin.fetch(
         { resource, sizeMaxBytes: sizeMaxBytes[artefact.kind], commit, ...urgency },
         (body, offeredBy, bodySignal) => this.#check(artefact, body, { lookup, offeredBy }, bodySignal),

@@ -8,8 +8,8 @@ export type Home =
   | { readonly kind: 'public'; readonly origin: ModuleOrigin }
   /** The one place of a private module, which makes a version when it is asked for. */
   | { readonly kind: 'source'; readonly origin: ModuleOrigin }
-  /** What was put here, and nothing else. */
-  | { readonly kind: 'archive' }
+  /** What was put here, and nothing else: published, or made by `origin` when a webhook had it checked. */
+  | { readonly kind: 'archive'; readonly origin: ModuleOrigin | undefined }
   /** Above private modules: no module, and a name that nobody else is to hear of. */
   | { readonly kind: 'none' };
 
@@ -20,11 +20,17 @@ export interface Homes {
 export interface HomesParts {
   readonly names: PrivateNames;
   readonly upstreams: ModuleOrigin;
-  /** By the number of the private rule; undefined where only what was put here is served. */
-  readonly sources: readonly (ModuleOrigin | undefined)[];
+  /** By the number of the private rule; undefined where versions are published and not made. */
+  readonly sources: readonly (PrivateSource | undefined)[];
 }
 
-const archive: Home = { kind: 'archive' };
+export interface PrivateSource {
+  readonly origin: ModuleOrigin;
+  /** `archive-on-tag`: clients see what was archived alone. */
+  readonly mode: 'on-demand' | 'archive-on-tag';
+}
+
+const archive: Home = { kind: 'archive', origin: undefined };
 const none: Home = { kind: 'none' };
 
 /** Of a hub without private modules. */
@@ -34,7 +40,9 @@ export function publicHomes(upstreams: ModuleOrigin): Homes {
 
 export function createHomes({ names, upstreams, sources }: HomesParts): Homes {
   const atUpstreams: Home = { kind: 'public', origin: upstreams };
-  const atRule: readonly Home[] = sources.map((origin) => (origin === undefined ? archive : { kind: 'source', origin }));
+  const atRule: readonly Home[] = sources.map((source) =>
+    source === undefined ? archive : { kind: source.mode === 'on-demand' ? 'source' : 'archive', origin: source.origin },
+  );
   return {
     of: (module) => {
       const privacy = names.of(module);

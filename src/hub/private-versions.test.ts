@@ -5,6 +5,8 @@ import { FakeDatabase, keyOf, openBench, ownDatabaseName, ScriptedOrigin, type S
 import { address, makeModule, type SyntheticModule } from '../../test/support/synthetic-module.ts';
 import type { OriginAnswer, OriginBody, OriginRequest } from '../origin/module-origin.ts';
 import { createPrivateNames } from '../policy/private-names.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
+import type { Version } from '../protocol/version.ts';
 import type { PrivateModules } from './own-database.ts';
 
 const commit = 'c'.repeat(40);
@@ -29,7 +31,7 @@ interface Bench extends AsyncDisposable {
   readonly source: Source;
 }
 
-async function open(): Promise<Bench> {
+async function open(mode: 'on-demand' | 'archive-on-tag' = 'on-demand'): Promise<Bench> {
   const stack = new AsyncDisposableStack();
   const log = stack.use(await openOwnLogBench());
   const made = Promise.withResolvers<PrivateModules>();
@@ -44,7 +46,15 @@ async function open(): Promise<Bench> {
   const source = new Source();
   const { metadata, store, clock } = log;
   const bench = stack.use(
-    await openBench({ metadata, store, clock, database: proving, ownDatabases: [database], names: names.value, sources: [source] }),
+    await openBench({
+      metadata,
+      store,
+      clock,
+      database: proving,
+      ownDatabases: [database],
+      names: names.value,
+      sources: [{ origin: source, mode }],
+    }),
   );
   made.resolve(bench.station.privateVersions);
   return { bench, log, source, [Symbol.asyncDispose]: () => stack.disposeAsync() };
@@ -137,4 +147,22 @@ test('the source is down: lists and files that were seen are served', async () =
   assert.equal(String((await bench.ask('git.corp.example/lib/@v/list')).bytes), 'v1.0.0\n');
   assert.ok((await bench.ask(`${address(module)}zip`)).bytes.equals(module.zip));
   await assert.rejects(bench.ask('git.corp.example/other/@v/list'), { code: 'origin-unavailable' });
+});
+
+test('with archive-on-tag clients see what was archived, and nothing is made because they ask', async () => {
+  await using opened = await open('archive-on-tag');
+  const { bench, source, log } = opened;
+  const [archived, other] = [privateModule('v1.0.0'), privateModule('v1.1.0')];
+  for (const module of [archived, other]) source.publish(module);
+  source.first.set('git.corp.example/lib/@v/list', 'v1.0.0\nv1.1.0\n');
+  await assert.rejects(bench.ask('git.corp.example/lib/@v/list'), { code: 'not-found' });
+  await bench.station.privateVersions.archive(archived.path as ModulePath, archived.version as Version, new AbortController().signal);
+  const { total } = source;
+  assert.equal(String((await bench.ask('git.corp.example/lib/@v/list')).bytes), 'v1.0.0\n');
+  assert.ok((await bench.ask(`${address(archived)}zip`)).bytes.equals(archived.zip));
+  assert.equal((await log.metadata.ownRecord(ownDatabaseName, archived.path, archived.version))?.zipHash, archived.zipHash);
+  for (const file of ['info', 'mod', 'zip']) await assert.rejects(bench.ask(`${address(other)}${file}`), { code: 'not-found' });
+  for (const path of [lookupPath(other), 'git.corp.example/lib/@v/master.info', 'git.corp.example/lib/@v/v1.1.info'])
+    await assert.rejects(bench.ask(path), { code: 'not-found' });
+  assert.equal(source.total, total);
 });

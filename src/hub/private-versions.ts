@@ -50,6 +50,18 @@ export class PrivateVersions implements PrivateModules {
     await Promise.all(this.#parts.ownDatabases.map((own) => own.recordBuilt(module, version, signal)));
   }
 
+  /**
+   * Makes all of a version whose clients see only what is archived, stores it and gives it its records. Who calls it has found that it may be archived.
+   * @throws {HubError} what a fill and a log throw
+   */
+  async archive(module: ModulePath, version: Version, signal: AbortSignal): Promise<void> {
+    for (const kind of ['info', 'mod', 'zip'] as const) {
+      const artefact = artefactOf(kind, module, version);
+      if (!(await this.#parts.stored.has(artefact))) await this.#parts.filler.fill(artefact, 'prefetch', signal);
+    }
+    await this.record(module, version, signal);
+  }
+
   /** Why a file that lives nowhere but here cannot be opened: it never was here, or it is lost, which is no absence. */
   async missing({ module, version, kind, key }: Artefact): Promise<HubError> {
     const { metadata, ownDatabases } = this.#parts;

@@ -58,7 +58,8 @@ const leaseWaitMs = { first: 15, max: 250, total: 30_000 };
  */
 export async function publishModule(parts: PublishParts, request: PublishRequest, signal: AbortSignal): Promise<Published> {
   const { module, version } = request;
-  if (parts.homes.of(module).kind !== 'archive')
+  const home = parts.homes.of(module);
+  if (home.kind !== 'archive' || home.origin !== undefined)
     throw new HubError(
       'policy-denied',
       `${module} is no module that is published here: no rule of private with uploads: true is the first to match it`,

@@ -3,7 +3,7 @@ import { silentEvents, type Events } from '../../src/base/events.ts';
 import { HubError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createStation, type HubStation, type StationParts } from '../../src/hub/create-station.ts';
-import { createHomes } from '../../src/hub/homes.ts';
+import { createHomes, type HomesParts } from '../../src/hub/homes.ts';
 import type { Served } from '../../src/hub/served.ts';
 import type { Metadata } from '../../src/meta/metadata.ts';
 import { type MetadataFaults, openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
@@ -201,7 +201,7 @@ export interface BenchOptions {
   readonly verify?: 'require' | 'off';
   readonly rules?: readonly NameRule[];
   readonly names?: PrivateNames;
-  readonly sources?: readonly (ModuleOrigin | undefined)[];
+  readonly sources?: HomesParts['sources'];
   readonly storeFaults?: StoreFaults;
   readonly metadataFaults?: MetadataFaults;
   readonly waitMs?: number;
