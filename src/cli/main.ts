@@ -1,9 +1,10 @@
 import { codeOf, type ErrorCode, messageOf } from '../base/errors.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { Backends } from './backends.ts';
-import { type OpenStdin, UsageError } from './command.ts';
+import { type CommandSpec, type OpenStdin, UsageError } from './command.ts';
 import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
+import { createCompletionCommand } from './commands/completion.ts';
 import { logCommand } from './commands/log.ts';
 import { serveCommand } from './commands/serve.ts';
 import { warmCommand } from './commands/warm.ts';
@@ -32,7 +33,14 @@ export interface CliOptions {
   readonly signal: AbortSignal;
 }
 
-const commands = [serveCommand, warmCommand, logCommand, witnessCommand, adminCommand];
+const commands: readonly CommandSpec[] = [
+  serveCommand,
+  warmCommand,
+  logCommand,
+  witnessCommand,
+  adminCommand,
+  createCompletionCommand(() => commands),
+];
 
 /** Reads the command line, runs one command and answers the exit code. Throws only for bugs. */
 export async function runCli(options: CliOptions): Promise<number> {

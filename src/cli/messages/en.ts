@@ -70,6 +70,9 @@ export const en: Messages = {
     keyRotateFooter:
       'Nothing changes before the configuration does. Both databases then answer side by side until the last client was changed over.',
     keyNewName: 'name of the new database (default: the name of this one with the next number)',
+    completion: 'print a completion script for bash, zsh, fish or PowerShell',
+    completionFooter: 'For bash: goyi completion bash > ~/.local/share/bash-completion/completions/goyi',
+    completionShell: 'bash, zsh, fish or powershell',
     keyDryRun: 'only say what would be made',
   },
   flags: {
@@ -116,6 +119,7 @@ export const en: Messages = {
     tooManyArguments: (text: string): string => `too many arguments: ${text}`,
     badLanguage: (text: string): string => `--lang must be zh or en, not ${text}`,
     badDuration: (text: string): string => `${text} is no duration: write a whole number and h, d or w, such as 90d`,
+    unknownShell: (name: string, known: readonly string[]): string => `there is no completion for ${name}: write ${list(known)}`,
     commandNeeded: (name: string): string => `${name} needs a command after it`,
   },
   failed: (code: ErrorCode, message: string): string => `error (${code}): ${message}`,

@@ -75,6 +75,9 @@ export const zh = {
     keyRotate: '为接替的数据库创建密钥，并说明配置该怎么写、客户端该设置什么',
     keyRotateFooter: '在修改配置之前什么都不会改变。之后两个数据库并存应答，直到最后一个客户端切换完毕。',
     keyNewName: '新数据库的名称（默认：现名加下一个序号）',
+    completion: '输出 bash、zsh、fish 或 PowerShell 的补全脚本',
+    completionFooter: 'bash 用法：goyi completion bash > ~/.local/share/bash-completion/completions/goyi',
+    completionShell: 'bash、zsh、fish 或 powershell',
     keyDryRun: '只说明将会创建什么',
   },
   flags: {
@@ -121,6 +124,7 @@ export const zh = {
     tooManyArguments: (text: string): string => `多余的参数：${text}`,
     badLanguage: (text: string): string => `--lang 只能是 zh 或 en，而不是 ${text}`,
     badDuration: (text: string): string => `时长 ${text} 无法识别：请写正整数加 h、d 或 w，如 90d`,
+    unknownShell: (name: string, known: readonly string[]): string => `没有 ${name} 的补全：请写 ${list(known)}`,
     commandNeeded: (name: string): string => `${name} 后面需要一个子命令`,
   },
   failed: (code: ErrorCode, message: string): string => `错误（${code}）：${message}`,
