@@ -7,6 +7,7 @@ import { suite, test } from 'node:test';
 import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { type MetadataBench, metadataContract, rowOf } from './contract.ts';
+import { accessContract } from './access-contract.ts';
 import { newLeaseOwner } from './leases.ts';
 import { ownLogsContract } from './own-logs-contract.ts';
 import { migrations } from './migrations/all.ts';
@@ -66,6 +67,7 @@ for (const [name, make] of [
 ] as const) {
   metadataContract(name, make);
   ownLogsContract(name, make);
+  accessContract(name, make);
 }
 
 suite('the file', () => {

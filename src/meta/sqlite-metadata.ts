@@ -3,6 +3,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { CHAIN_START } from '../protocol/audit-chain.ts';
 import { bootOf, newLeaseOwner } from './leases.ts';
 import type {
   ModuleKind,
@@ -20,10 +21,14 @@ import type {
   Metadata,
   UnusedFile,
 } from './metadata.ts';
+import type { TokenHash } from '../protocol/access-token.ts';
+import type { AccessTokenRow, NewAccessToken } from './access-tokens.ts';
+import type { AuditBounds, AuditEntry, AuditRow } from './audit-trail.ts';
 import type { OwnAppended, OwnEntry, OwnHead, OwnRecord, OwnTile, OwnTree } from './own-log.ts';
 import { errorOfFailure, metadataError } from './sqlite-errors.ts';
 import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
 import { Prepared, type Row } from './sqlite-prepared.ts';
+import { accessTokenOf, auditBoundsOf, auditRowOf } from './sqlite-access.ts';
 import { ownHeadOf, ownRecordOf, ownTileOf, treeOf } from './sqlite-own-logs.ts';
 import { answerOf, blob, driftOf, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text } from './sqlite-rows.ts';
 import type { StatementName } from './sqlite-statements.ts';
@@ -267,6 +272,46 @@ class SqliteMetadata implements Metadata {
 
   async drifts(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly DriftRow[]> {
     return this.#many('drifts', driftOf, before, bounded(limit));
+  }
+
+  async accessToken(hash: TokenHash): Promise<AccessTokenRow | undefined> {
+    return this.#one('accessToken', accessTokenOf, hash);
+  }
+
+  async accessTokens(afterId: number, limit: number): Promise<readonly AccessTokenRow[]> {
+    return this.#many('accessTokens', accessTokenOf, afterId, bounded(limit));
+  }
+
+  async hasAccessTokens(): Promise<boolean> {
+    return (await this.accessTokens(0, 1)).length > 0;
+  }
+
+  async addAccessToken(token: NewAccessToken, told: AuditEntry): Promise<boolean> {
+    return await this.#write('addAccessToken', token, told);
+  }
+
+  async revokeAccessToken(name: string, told: AuditEntry): Promise<'revoked' | 'already' | 'absent'> {
+    return await this.#write('revokeAccessToken', name, told);
+  }
+
+  async recordTokenUses(uses: readonly { readonly id: number; readonly lastUsedAtMs: number }[]): Promise<void> {
+    if (uses.length > 0) await this.#write('recordTokenUses', uses);
+  }
+
+  async appendAudit(entries: readonly AuditEntry[]): Promise<void> {
+    if (entries.length > 0) await this.#write('appendAudit', entries);
+  }
+
+  async auditEntries(afterId: number, limit: number): Promise<readonly AuditRow[]> {
+    return this.#many('auditEntries', auditRowOf, afterId, bounded(limit));
+  }
+
+  async auditBounds(): Promise<AuditBounds> {
+    return this.#one('auditBounds', auditBoundsOf) ?? { cut: CHAIN_START, head: CHAIN_START };
+  }
+
+  async cutAudit(keepMax: number, nowMs: number): Promise<number> {
+    return await this.#write('cutAudit', keepMax, nowMs);
   }
 
   async setting(name: string): Promise<string | undefined> {

@@ -1,3 +1,5 @@
+import { accessStatements } from './sqlite-access.ts';
+
 /**
  * Every statement that runs while the hub works. None of them may walk through a whole table: a test asks SQLite for the plan of each.
  */
@@ -94,10 +96,13 @@ export const statements: Readonly<Record<StatementName, string>> = {
   deleteDriftsUntil: 'DELETE FROM drift WHERE last_seen_ms <= ?',
 
   setting: 'SELECT value FROM setting WHERE name = ?',
+  ...accessStatements,
+
   upsertSetting: 'INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
 };
 
 export type StatementName =
+  | keyof typeof accessStatements
   | 'file'
   | 'filesAfter'
   | 'storedVersions'

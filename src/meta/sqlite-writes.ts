@@ -3,7 +3,10 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
 import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
+import type { NewAccessToken } from './access-tokens.ts';
+import type { AuditEntry } from './audit-trail.ts';
 import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
+import { AccessWrites } from './sqlite-access.ts';
 import { OwnLogWrites } from './sqlite-own-logs.ts';
 import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
@@ -27,6 +30,7 @@ export class SqliteWrites {
   readonly #leases: Leases;
   readonly #boot: string;
   readonly #ownLogs: OwnLogWrites;
+  readonly #access: AccessWrites;
   #answersRecorded = 0;
   #driftsRecorded = 0;
 
@@ -35,6 +39,7 @@ export class SqliteWrites {
     this.#leases = new Leases(this.#prepared, owner);
     this.#boot = bootOf(owner);
     this.#ownLogs = new OwnLogWrites(this.#prepared);
+    this.#access = new AccessWrites(this.#prepared);
   }
 
   recordFile(row: FileRow, nowUs: number, bytes?: Uint8Array): void {
@@ -120,6 +125,26 @@ export class SqliteWrites {
     if (beyond !== undefined) this.#prepared.run('deleteDriftsUntil', integer(beyond, 'last_seen_ms'));
   }
 
+  appendAudit(entries: readonly AuditEntry[]): void {
+    this.#access.append(entries);
+  }
+
+  cutAudit(keepMax: number, nowMs: number): number {
+    return this.#access.cut(keepMax, nowMs);
+  }
+
+  addAccessToken(token: NewAccessToken, told: AuditEntry): boolean {
+    return this.#access.addToken(token, told);
+  }
+
+  revokeAccessToken(name: string, told: AuditEntry): 'revoked' | 'already' | 'absent' {
+    return this.#access.revokeToken(name, told);
+  }
+
+  recordTokenUses(uses: readonly { readonly id: number; readonly lastUsedAtMs: number }[]): void {
+    this.#access.recordUses(uses);
+  }
+
   recordSetting(name: string, value: string): void {
     this.#prepared.run('upsertSetting', name, value);
   }
@@ -148,4 +173,12 @@ export function isSoft(name: WriteName): boolean {
 }
 
 /** Tiles that the store has are dropped softly too: if one comes back it is put there once more. */
-const soft: ReadonlySet<WriteName> = new Set(['recordUses', 'settled', 'acquireLease', 'releaseLease', 'releaseLeases', 'dropOwnTiles']);
+const soft: ReadonlySet<WriteName> = new Set([
+  'recordUses',
+  'settled',
+  'acquireLease',
+  'releaseLease',
+  'releaseLeases',
+  'dropOwnTiles',
+  'recordTokenUses',
+]);
