@@ -8,6 +8,7 @@ import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { type MetadataBench, metadataContract, rowOf } from './contract.ts';
 import { newLeaseOwner } from './leases.ts';
+import { jobsContract } from './jobs-contract.ts';
 import { ownLogsContract } from './own-logs-contract.ts';
 import { migrations } from './migrations/all.ts';
 import { isAlive, ownIdentity } from './process-identity.ts';
@@ -66,6 +67,7 @@ for (const [name, make] of [
 ] as const) {
   metadataContract(name, make);
   ownLogsContract(name, make);
+  jobsContract(name, make);
 }
 
 suite('the file', () => {

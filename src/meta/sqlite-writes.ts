@@ -2,8 +2,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
+import type { JobAdded, JobEnd, JobRow, NewJob, Verdict } from './jobs.ts';
 import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
 import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
+import { JobWrites } from './sqlite-jobs.ts';
 import { OwnLogWrites } from './sqlite-own-logs.ts';
 import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
@@ -27,6 +29,8 @@ export class SqliteWrites {
   readonly #leases: Leases;
   readonly #boot: string;
   readonly #ownLogs: OwnLogWrites;
+  readonly #jobs: JobWrites;
+  readonly #owner: string;
   #answersRecorded = 0;
   #driftsRecorded = 0;
 
@@ -35,6 +39,8 @@ export class SqliteWrites {
     this.#leases = new Leases(this.#prepared, owner);
     this.#boot = bootOf(owner);
     this.#ownLogs = new OwnLogWrites(this.#prepared);
+    this.#jobs = new JobWrites(this.#prepared, owner);
+    this.#owner = owner;
   }
 
   recordFile(row: FileRow, nowUs: number, bytes?: Uint8Array): void {
@@ -120,6 +126,26 @@ export class SqliteWrites {
     if (beyond !== undefined) this.#prepared.run('deleteDriftsUntil', integer(beyond, 'last_seen_ms'));
   }
 
+  addJob(job: NewJob, nowMs: number, nonce: string | undefined): JobAdded {
+    return this.#jobs.add(job, nowMs, nonce);
+  }
+
+  claimJobs(nowMs: number, limit: number): JobRow[] {
+    return this.#jobs.claim(nowMs, limit);
+  }
+
+  endJob(id: number, end: JobEnd, nowMs: number): boolean {
+    return this.#jobs.end(id, end, nowMs);
+  }
+
+  recordVerdict(...args: Parameters<JobWrites['recordVerdict']>): Verdict {
+    return this.#jobs.recordVerdict(...args);
+  }
+
+  releaseVerdict(...args: Parameters<JobWrites['release']>): boolean {
+    return this.#jobs.release(...args);
+  }
+
   recordSetting(name: string, value: string): void {
     this.#prepared.run('upsertSetting', name, value);
   }
@@ -132,8 +158,10 @@ export class SqliteWrites {
     this.#leases.release(key, failure, nowMs);
   }
 
+  /** And the jobs that were begun and not ended: whoever comes next does them. */
   releaseLeases(): void {
     this.#leases.releaseAll();
+    this.#prepared.run('returnJobsOf', this.#owner);
   }
 }
 
@@ -147,5 +175,14 @@ export function isSoft(name: WriteName): boolean {
   return soft.has(name);
 }
 
-/** Tiles that the store has are dropped softly too: if one comes back it is put there once more. */
-const soft: ReadonlySet<WriteName> = new Set(['recordUses', 'settled', 'acquireLease', 'releaseLease', 'releaseLeases', 'dropOwnTiles']);
+/** Tiles that the store has are dropped softly too: if one comes back it is put there once more. So are ends of jobs: one that comes back is done once more. */
+const soft: ReadonlySet<WriteName> = new Set([
+  'recordUses',
+  'settled',
+  'acquireLease',
+  'releaseLease',
+  'releaseLeases',
+  'dropOwnTiles',
+  'claimJobs',
+  'endJob',
+]);

@@ -3,6 +3,7 @@ import { answers } from './0002-answers.ts';
 import { kept } from './0003-kept.ts';
 import { ownLogs } from './0004-own-logs.ts';
 import { privateFiles } from './0005-private-files.ts';
+import { jobs } from './0006-jobs.ts';
 
 /** In order; the schema's number is how many were applied. One that was released is never changed. */
-export const migrations: readonly string[] = [start, answers, kept, ownLogs, privateFiles];
+export const migrations: readonly string[] = [start, answers, kept, ownLogs, privateFiles, jobs];

@@ -61,7 +61,8 @@ const schemes: Readonly<Record<HookKind, Scheme>> = {
   github: (request) => bodyHmac(request, { header: 'x-hub-signature-256', prefix: 'sha256=' }),
   gitea: (request) => bodyHmac(request, { header: 'x-gitea-signature', prefix: '' }),
   // One that is there and wrong is not made good by another.
-  forgejo: (request) => bodyHmac(request, { header: has(request, 'x-forgejo-signature') ? 'x-forgejo-signature' : 'x-gitea-signature', prefix: '' }),
+  forgejo: (request) =>
+    bodyHmac(request, { header: has(request, 'x-forgejo-signature') ? 'x-forgejo-signature' : 'x-gitea-signature', prefix: '' }),
   gogs: (request) => bodyHmac(request, { header: 'x-gogs-signature', prefix: '' }),
   coding: (request) => bodyHmac(request, { header: 'x-coding-signature', prefix: 'sha1=', algorithm: 'sha1' }),
   gitcode: (request) =>
@@ -165,7 +166,9 @@ function timeOf(text: Parsed<string>, { unitMs, nowMs }: { readonly unitMs: numb
   if (!text.ok) return text;
   if (!/^[1-9]\d{0,14}$/.test(text.value)) return refused('the time of the request is no whole number');
   const offMs = Math.abs(Number(text.value) * unitMs - nowMs);
-  return offMs <= WINDOW_MS ? text : refused(`the time of the request is more than ${WINDOW_MS / 60_000} minutes off: it is a replay, or a clock is wrong`);
+  return offMs <= WINDOW_MS
+    ? text
+    : refused(`the time of the request is more than ${WINDOW_MS / 60_000} minutes off: it is a replay, or a clock is wrong`);
 }
 
 function has({ headers }: HookRequest, name: string): boolean {
