@@ -43,6 +43,19 @@ export interface Events {
   /** A stored file differed from what was sealed and was set aside. */
   fileSetAside(e: { key: string; reason: string }): void;
   storageDegraded(e: { reason: string }): void;
+  /** A webhook was answered; what could not be stored is not among it. */
+  hookAnswered(e: { kind: string; outcome: 'taken' | 'repeated' | 'ignored' | 'unauthorized' | 'malformed' }): void;
+  /** A job was tried. `again`: it failed for now, and will be tried again. */
+  jobTried(e: {
+    kind: string;
+    subject: string;
+    outcome: 'done' | 'failed' | 'again';
+    attempts: number;
+    seconds: number;
+    detail: string;
+  }): void;
+  /** The gate decided about a version, or found it decided. */
+  gated(e: { module: string; version: string; verdict: 'archive' | 'block' | 'released'; reason: string }): void;
 }
 
 const ignore = (): void => {};
@@ -61,4 +74,7 @@ export const silentEvents: Events = {
   headAdvanced: ignore,
   fileSetAside: ignore,
   storageDegraded: ignore,
+  hookAnswered: ignore,
+  jobTried: ignore,
+  gated: ignore,
 };

@@ -64,7 +64,8 @@ export class Leases {
   }
 }
 
-function processOf(owner: string): string {
+/** The process that an owner lives in. */
+export function processOf(owner: string): string {
   return owner.slice(0, owner.indexOf('/'));
 }
 

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { ArtefactKind } from '../base/events.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { AuditTrail } from './audit-trail.ts';
+import type { Jobs } from './jobs.ts';
 import type { OwnLogs } from './own-log.ts';
 
 /** How a stored file was proved, or that it was not (`verify: off`; `.info` files, which no database covers). */
@@ -134,7 +135,7 @@ export interface IndexEntry {
  * Facts shared by every worker and replica. Writes are durable when they resolve, except leases and usage, which only need to outlive a process.
  * @throws {HubError} storage-full or storage-fault from every method when the database fails
  */
-export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, AsyncDisposable {
+export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, AsyncDisposable {
   file(key: BlobKey): Promise<FileRow | undefined>;
   /**
    * Adds or replaces the row; the first `mod` or `zip` of a version enters it into the index feed, once and for ever. Concurrent calls share a transaction.

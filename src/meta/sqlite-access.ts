@@ -128,5 +128,5 @@ export function accessTokenOf(row: Row): AccessTokenRow {
 function textsOf(row: Row, name: string): readonly string[] {
   const list: unknown = JSON.parse(text(row, name));
   invariant(Array.isArray(list) && list.every((item) => typeof item === 'string'), `${name} is a list of texts`);
-  return list as readonly string[];
+  return list;
 }

@@ -9,6 +9,7 @@ import { silentLog } from '../base/log.ts';
 import { type MetadataBench, metadataContract, rowOf } from './contract.ts';
 import { accessContract } from './access-contract.ts';
 import { newLeaseOwner } from './leases.ts';
+import { jobsContract } from './jobs-contract.ts';
 import { ownLogsContract } from './own-logs-contract.ts';
 import { migrations } from './migrations/all.ts';
 import { isAlive, ownIdentity } from './process-identity.ts';
@@ -68,6 +69,7 @@ for (const [name, make] of [
   metadataContract(name, make);
   ownLogsContract(name, make);
   accessContract(name, make);
+  jobsContract(name, make);
 }
 
 suite('the file', () => {
@@ -223,7 +225,7 @@ suite('a file that is not as it should be', () => {
     }
     const size = (await readFile(file)).length;
     const handle = await open(file, 'r+');
-    const from = 4096 * 40; // Beyond the schema: rows and indexes.
+    const from = 4096 * 60; // Beyond the schema: rows and indexes.
     await handle.write(Buffer.alloc(size - from, 0x55), 0, size - from, from);
     await handle.close();
     await using metadata = await openSqliteMetadata({ file, log: silentLog });

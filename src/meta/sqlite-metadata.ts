@@ -4,6 +4,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { CHAIN_START } from '../protocol/audit-chain.ts';
+import type { JobAdded, JobEnd, JobRow, NewJob, Verdict, VerdictRow } from './jobs.ts';
 import { bootOf, newLeaseOwner } from './leases.ts';
 import type {
   ModuleKind,
@@ -29,6 +30,7 @@ import { errorOfFailure, metadataError } from './sqlite-errors.ts';
 import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
 import { Prepared, type Row } from './sqlite-prepared.ts';
 import { accessTokenOf, auditBoundsOf, auditRowOf } from './sqlite-access.ts';
+import { candidates, jobOf, verdictOf, verdictRowOf } from './sqlite-jobs.ts';
 import { ownHeadOf, ownRecordOf, ownTileOf, treeOf } from './sqlite-own-logs.ts';
 import { answerOf, blob, driftOf, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text } from './sqlite-rows.ts';
 import type { StatementName } from './sqlite-statements.ts';
@@ -312,6 +314,46 @@ class SqliteMetadata implements Metadata {
 
   async cutAudit(keepMax: number, nowMs: number): Promise<number> {
     return await this.#write('cutAudit', keepMax, nowMs);
+  }
+
+  async addJob(job: NewJob, { nowMs, nonce }: { nowMs: number; nonce?: string }): Promise<JobAdded> {
+    return await this.#write('addJob', job, nowMs, nonce);
+  }
+
+  async hasDueJob(nowMs: number): Promise<boolean> {
+    return this.#read('dueJobs', () => candidates(this.#reads, Math.floor(nowMs), 1).length > 0);
+  }
+
+  async claimJobs(nowMs: number, limit: number): Promise<readonly JobRow[]> {
+    return await this.#write('claimJobs', nowMs, bounded(limit));
+  }
+
+  async endJob(id: number, end: JobEnd, nowMs: number): Promise<boolean> {
+    return await this.#write('endJob', id, end, nowMs);
+  }
+
+  async jobs(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly JobRow[]> {
+    return this.#many('jobs', jobOf, before, bounded(limit));
+  }
+
+  async waitingJobs(): Promise<number> {
+    return this.#one('countWaitingJobs', (row) => integer(row, 'waiting')) ?? 0;
+  }
+
+  async verdict(module: string, version: string): Promise<Verdict | undefined> {
+    return this.#one('verdict', verdictOf, module, version);
+  }
+
+  async recordVerdict(row: Parameters<Metadata['recordVerdict']>[0], nowMs: number): Promise<Verdict> {
+    return await this.#write('recordVerdict', row, nowMs);
+  }
+
+  async releaseVerdict(row: Parameters<Metadata['releaseVerdict']>[0], nowMs: number): Promise<boolean> {
+    return await this.#write('releaseVerdict', row, nowMs);
+  }
+
+  async blockedVerdicts(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly VerdictRow[]> {
+    return this.#many('blockedVerdicts', verdictRowOf, before, bounded(limit));
   }
 
   async setting(name: string): Promise<string | undefined> {

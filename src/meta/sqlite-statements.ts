@@ -6,6 +6,8 @@ import { accessStatements } from './sqlite-access.ts';
 const fileColumns =
   'f.key, f.kind, f.module, f.version, f.size_bytes, f.sha256, f.fingerprint, f.h1, f.origin, f.proof_database, f.proof_tree_size, f.proof_record_id, f.proved_at_ms, f.stored_at_ms, f.private';
 
+const jobColumns = 'id, kind, key, payload, state, attempts, next_at_ms, created_at_ms, changed_at_ms, error, outcome';
+
 export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
   filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
@@ -95,6 +97,36 @@ export const statements: Readonly<Record<StatementName, string>> = {
   driftBeyond: 'SELECT last_seen_ms FROM drift ORDER BY last_seen_ms DESC LIMIT 1 OFFSET ?',
   deleteDriftsUntil: 'DELETE FROM drift WHERE last_seen_ms <= ?',
 
+  job: `SELECT ${jobColumns}, owner FROM job WHERE id = ?`,
+  jobs: `SELECT ${jobColumns} FROM job WHERE id < ? ORDER BY id DESC LIMIT ?`,
+  countWaitingJobs: `SELECT count(*) AS waiting FROM job WHERE state = 'waiting'`,
+  waitingJob: `SELECT id FROM job WHERE kind = ? AND key = ? AND state = 'waiting'`,
+  runningJobOfKey: `SELECT id, owner FROM job WHERE kind = ? AND key = ? AND state = 'running'`,
+  jobBeyond: `SELECT 1 FROM job WHERE state = 'waiting' LIMIT 1 OFFSET ?`,
+  insertJob: `INSERT INTO job (kind, key, payload, state, attempts, next_at_ms, created_at_ms, changed_at_ms) VALUES (?, ?, ?, 'waiting', 0, ?, ?, ?) RETURNING id`,
+  // As many as there are workers times what each does at once.
+  runningJobs: `SELECT ${jobColumns}, owner FROM job WHERE state = 'running' ORDER BY next_at_ms LIMIT 1000`,
+  dueJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms <= ?
+    AND NOT EXISTS (SELECT 1 FROM job r WHERE r.kind = job.kind AND r.key = job.key AND r.state = 'running') ORDER BY next_at_ms LIMIT ?`,
+  farJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms > ? ORDER BY next_at_ms LIMIT ?`,
+  claimJob: `UPDATE job SET state = 'running', owner = ?, attempts = attempts + 1, changed_at_ms = ? WHERE id = ? AND state IN ('waiting', 'running')`,
+  // From now on the time is that of its end, by which the oldest are found.
+  endJob: `UPDATE job SET state = ?1, next_at_ms = ?2, changed_at_ms = ?2, owner = NULL, error = coalesce(?3, error), outcome = ?4 WHERE id = ?5 AND owner = ?6`,
+  returnJob: `UPDATE job SET state = 'waiting', next_at_ms = ?, changed_at_ms = ?, owner = NULL, error = ?, attempts = attempts - ? WHERE id = ? AND owner = ?`,
+  returnJobsOf: `UPDATE OR REPLACE job SET state = 'waiting', owner = NULL, attempts = attempts - 1 WHERE state = 'running' AND owner = ?`,
+  reviveJob: `UPDATE job SET state = 'waiting', attempts = 0, next_at_ms = ?, changed_at_ms = ?, outcome = NULL WHERE id = ?`,
+  endedJobBeyond: 'SELECT next_at_ms FROM job WHERE state = ? ORDER BY next_at_ms DESC LIMIT 1 OFFSET ?',
+  deleteEndedJobs: 'DELETE FROM job WHERE state = ? AND next_at_ms <= ?',
+  hookDelivery: 'SELECT job FROM hook_delivery WHERE nonce = ?',
+  insertHookDelivery: 'INSERT INTO hook_delivery (nonce, job, seen_at_ms) VALUES (?, ?, ?)',
+  hookDeliveryBeyond: 'SELECT seen_at_ms FROM hook_delivery ORDER BY seen_at_ms DESC LIMIT 1 OFFSET ?',
+  deleteHookDeliveries: 'DELETE FROM hook_delivery WHERE seen_at_ms <= ?',
+  verdict: 'SELECT kind, reason, decided_at_ms, released_for FROM verdict WHERE module = ? AND version = ?',
+  insertVerdict:
+    'INSERT INTO verdict (module, version, kind, reason, decided_at_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT (module, version) DO NOTHING',
+  releaseVerdict: `UPDATE verdict SET kind = 'released', released_for = ?, released_at_ms = ? WHERE module = ? AND version = ? AND kind = 'block'`,
+  blockedVerdicts: `SELECT id, module, version, kind, reason, decided_at_ms, released_for FROM verdict WHERE kind = 'block' AND id < ? ORDER BY id DESC LIMIT ?`,
+
   setting: 'SELECT value FROM setting WHERE name = ?',
   ...accessStatements,
 
@@ -155,5 +187,30 @@ export type StatementName =
   | 'upsertDrift'
   | 'driftBeyond'
   | 'deleteDriftsUntil'
+  | 'job'
+  | 'jobs'
+  | 'countWaitingJobs'
+  | 'waitingJob'
+  | 'runningJobOfKey'
+  | 'jobBeyond'
+  | 'insertJob'
+  | 'runningJobs'
+  | 'dueJobs'
+  | 'farJobs'
+  | 'claimJob'
+  | 'endJob'
+  | 'returnJob'
+  | 'returnJobsOf'
+  | 'reviveJob'
+  | 'endedJobBeyond'
+  | 'deleteEndedJobs'
+  | 'hookDelivery'
+  | 'insertHookDelivery'
+  | 'hookDeliveryBeyond'
+  | 'deleteHookDeliveries'
+  | 'verdict'
+  | 'insertVerdict'
+  | 'releaseVerdict'
+  | 'blockedVerdicts'
   | 'setting'
   | 'upsertSetting';

@@ -2,11 +2,13 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
+import type { JobAdded, JobEnd, JobRow, NewJob, Verdict } from './jobs.ts';
 import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
 import type { NewAccessToken } from './access-tokens.ts';
 import type { AuditEntry } from './audit-trail.ts';
 import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
 import { AccessWrites } from './sqlite-access.ts';
+import { JobWrites } from './sqlite-jobs.ts';
 import { OwnLogWrites } from './sqlite-own-logs.ts';
 import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
@@ -31,6 +33,8 @@ export class SqliteWrites {
   readonly #boot: string;
   readonly #ownLogs: OwnLogWrites;
   readonly #access: AccessWrites;
+  readonly #jobs: JobWrites;
+  readonly #owner: string;
   #answersRecorded = 0;
   #driftsRecorded = 0;
 
@@ -40,6 +44,8 @@ export class SqliteWrites {
     this.#boot = bootOf(owner);
     this.#ownLogs = new OwnLogWrites(this.#prepared);
     this.#access = new AccessWrites(this.#prepared);
+    this.#jobs = new JobWrites(this.#prepared, owner);
+    this.#owner = owner;
   }
 
   recordFile(row: FileRow, nowUs: number, bytes?: Uint8Array): void {
@@ -145,6 +151,26 @@ export class SqliteWrites {
     this.#access.recordUses(uses);
   }
 
+  addJob(job: NewJob, nowMs: number, nonce: string | undefined): JobAdded {
+    return this.#jobs.add(job, nowMs, nonce);
+  }
+
+  claimJobs(nowMs: number, limit: number): JobRow[] {
+    return this.#jobs.claim(nowMs, limit);
+  }
+
+  endJob(id: number, end: JobEnd, nowMs: number): boolean {
+    return this.#jobs.end(id, end, nowMs);
+  }
+
+  recordVerdict(...args: Parameters<JobWrites['recordVerdict']>): Verdict {
+    return this.#jobs.recordVerdict(...args);
+  }
+
+  releaseVerdict(...args: Parameters<JobWrites['release']>): boolean {
+    return this.#jobs.release(...args);
+  }
+
   recordSetting(name: string, value: string): void {
     this.#prepared.run('upsertSetting', name, value);
   }
@@ -157,8 +183,10 @@ export class SqliteWrites {
     this.#leases.release(key, failure, nowMs);
   }
 
+  /** And the jobs that were begun and not ended: whoever comes next does them. */
   releaseLeases(): void {
     this.#leases.releaseAll();
+    this.#prepared.run('returnJobsOf', this.#owner);
   }
 }
 
@@ -172,7 +200,7 @@ export function isSoft(name: WriteName): boolean {
   return soft.has(name);
 }
 
-/** Tiles that the store has are dropped softly too: if one comes back it is put there once more. */
+/** Tiles that the store has are dropped softly too: if one comes back it is put there once more. So are ends of jobs: one that comes back is done once more. */
 const soft: ReadonlySet<WriteName> = new Set([
   'recordUses',
   'settled',
@@ -181,4 +209,6 @@ const soft: ReadonlySet<WriteName> = new Set([
   'releaseLeases',
   'dropOwnTiles',
   'recordTokenUses',
+  'claimJobs',
+  'endJob',
 ]);

@@ -18,7 +18,7 @@ test('what was made is a token, and no two are alike', () => {
 test('any one other character makes it none', () => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-';
   fc.assert(
-    fc.property(fc.nat({ max: 53 }), fc.constantFrom(...alphabet), (at, character) => {
+    fc.property(fc.nat({ max: 53 }), fc.constantFrom(...alphabet.split('')), (at, character) => {
       const token = newAccessToken();
       const changed = token.slice(0, at) + character + token.slice(at + 1);
       assert.equal(parseAccessToken(changed).ok, changed === token);

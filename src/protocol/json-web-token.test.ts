@@ -82,7 +82,7 @@ function* forged(): Generator<readonly [what: string, text: string]> {
     'constructor',
   ]) {
     for (const end of ['', signature, b64('x')])
-      yield [`alg ${String(alg)} with ${end.length}`, `${b64({ alg, kid: 'rsa' })}.${body}.${end}`];
+      yield [`alg ${JSON.stringify(alg)} with ${end.length}`, `${b64({ alg, kid: 'rsa' })}.${body}.${end}`];
   }
   const secrets: (string | Buffer)[] = [
     pairs.rsa.publicKey.export({ format: 'pem', type: 'spki' }),
@@ -108,7 +108,7 @@ function* forged(): Generator<readonly [what: string, text: string]> {
     yield [`${alg} with a chain`, token({ alg, x5c: [b64('certificate')] }, claims, stranger)];
   }
   for (const kid of ['../../dev/null', '/dev/null', "' OR 1=1 --", '__proto__', '', null, 7, ['rsa'], { $ne: 1 }, 'RSA', 'rsa ', 'ec'])
-    yield [`kid ${String(kid)}`, token({ alg: 'RS256', kid }, claims, rs256())];
+    yield [`kid ${JSON.stringify(kid)}`, token({ alg: 'RS256', kid }, claims, rs256())];
   for (const more of [{ crit: ['exp'] }, { crit: [] }, { b64: false }, { crit: ['b64'], b64: false }])
     yield [JSON.stringify(more), token({ alg: 'RS256', kid: 'rsa', ...more }, claims, rs256())];
   const wrong: readonly object[] = [

@@ -8,7 +8,7 @@
  * - `iss` and `aud` have to be those configured, `exp` has to be there and to come, `nbf` and `iat` have to be past, each with 60 seconds for clocks that differ.
  * - A member that stands twice in head or claims is refused where it decides: which of the two counts is what parsers differ about.
  */
-import { createPublicKey, type JsonWebKeyInput, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { type Parsed, parsed, refused } from '../base/parsed.ts';
 
 /** A public key that was found fit for its purpose. */
@@ -166,7 +166,7 @@ function keyOf(jwk: unknown): IssuerKey | undefined {
   const { kid, alg, use, kty } = jwk as Record<string, unknown>;
   if (kty === 'oct' || (use !== undefined && use !== 'sig')) return undefined;
   try {
-    const key = createPublicKey({ key: jwk, format: 'jwk' } as JsonWebKeyInput);
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
     const algorithms = algorithmsOf(key).filter((name) => alg === undefined || alg === name);
     return algorithms.length === 0 ? undefined : { kid: typeof kid === 'string' ? kid : undefined, algorithms, key };
   } catch {

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import { unreachable } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
+import type { HookDesk } from '../hub/hook-desk.ts';
 import type { Station } from '../hub/station.ts';
 import type { PrivateNames } from '../policy/private-names.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
@@ -14,6 +15,7 @@ import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
+import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
 import { formatIndex, INDEX_CONTENT_TYPE, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
@@ -39,6 +41,8 @@ export interface AnsweringParts {
   readonly privatePatterns: readonly string[];
   /** Undefined: the hub signs none. */
   readonly ownDatabase?: OwnDatabaseSet | undefined;
+  /** Undefined: no webhook is configured. */
+  readonly hooks?: (Omit<HookParts, 'desk' | 'clock'> & { readonly desk: Pick<HookDesk, 'take' | 'jobs'> }) | undefined;
   readonly limits: ServerLimits;
   readonly log: Log;
   readonly clock: Clock;
@@ -61,6 +65,7 @@ export class Answering {
   readonly #readinessReport: Briefly<ReadinessReport>;
   readonly #metricsText: Briefly<string>;
   readonly #api: Api;
+  readonly #hooks: HookAnswers;
   #waiting = 0;
 
   constructor(parts: AnsweringParts, sender: Sender) {
@@ -68,6 +73,7 @@ export class Answering {
     this.#sender = sender;
     const { station, log, clock, metricsText } = parts;
     this.#api = new Api(parts, sender);
+    this.#hooks = new HookAnswers(parts.hooks === undefined ? undefined : { ...parts.hooks, clock }, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
@@ -90,6 +96,7 @@ export class Answering {
   #answer(exchange: Exchange): void | Promise<void> {
     const { req } = exchange;
     if (isApiTarget(req.url)) return this.#api.answer(exchange);
+    if (isHookTarget(req.url)) return this.#hooks.answer(exchange, (...why) => this.#refuse(exchange, ...why));
     if (req.method !== 'GET' && !exchange.isHead) {
       // What the body holds is not read.
       exchange.res.shouldKeepAlive = false;

@@ -78,5 +78,5 @@ test('other methods, bodies and neighbouring paths are refused', async () => {
   assert.equal((await ask(named.port, CHECKSUM_DATABASE_PATH, { headers: { 'content-length': '3' } })).status, 400);
   const { status, body } = await ask(named.port, `${CHECKSUM_DATABASE_PATH}/`);
   assert.equal(status, 404);
-  assert.match(String(body), /it has POST \/api\/v1\/warm, .*GET \/api\/v1\/checksum-database and/);
+  assert.match(String(body), /it has POST \/api\/v1\/warm, .*GET \/api\/v1\/checksum-database, /);
 });

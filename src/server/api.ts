@@ -1,10 +1,12 @@
 import { STATUS_CODES } from 'node:http';
 import { CHECKSUM_DATABASE_PATH, formatOwnDatabaseAnswer, ownDatabaseAnswer, type OwnDatabaseSet } from '../api/checksum-database.ts';
 import { DRIFT_PATH, formatDriftPage, parseDriftQuery } from '../api/drift.ts';
+import { formatJobsPage, JOBS_PATH } from '../api/jobs.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
 import { PUBLISH_PREFIX } from '../api/publish.ts';
 import { WARM_PATH } from '../api/paths.ts';
 import type { Clock } from '../base/clock.ts';
+import type { HookDesk } from '../hub/hook-desk.ts';
 import type { Station } from '../hub/station.ts';
 import { refusalOfWrite, TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { PublishAnswers, publishSubject } from './api-publish.ts';
@@ -28,6 +30,8 @@ export interface ApiParts {
   readonly access: { readonly anonymous: readonly 'read'[] };
   /** Undefined: the hub signs none. */
   readonly ownDatabase?: OwnDatabaseSet | undefined;
+  /** Undefined: no webhook is configured. */
+  readonly hooks?: { readonly desk: Pick<HookDesk, 'jobs'> } | undefined;
   /** Without a slash at the end; undefined: from each request's Host. */
   readonly publicUrl: string | undefined;
   readonly secure: boolean;
@@ -57,9 +61,10 @@ export class Api {
     const [path, query = ''] = (req.url ?? '').split('?', 2);
     if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
     if (path === DRIFT_PATH) return this.#drift(exchange, query);
+    if (path === JOBS_PATH) return this.#jobs(exchange, query);
     if (path?.startsWith(`${PUBLISH_PREFIX}/`) === true) return this.#publish(exchange, path);
     if (path !== WARM_PATH) {
-      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH} and GET ${DRIFT_PATH}`;
+      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH}, GET ${DRIFT_PATH} and GET ${JOBS_PATH}`;
       return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
     }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
@@ -98,6 +103,21 @@ export class Api {
     if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
     const { limit, before } = asked.value;
     this.#json(exchange, formatDriftPage(await this.#parts.station.drifts(limit, before), limit));
+  }
+
+  /** Jobs name private repositories, so they are shown where the operator is. */
+  async #jobs(exchange: Exchange, query: string): Promise<void> {
+    if (this.#refusesReading(exchange, JOBS_PATH)) return;
+    if (refusalOfWrite(exchange.req) !== undefined)
+      return this.refuse(
+        exchange,
+        'forbidden',
+        'jobs name private repositories and are shown on the machine of the hub alone: run the command there',
+      );
+    const asked = parseDriftQuery(query);
+    if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
+    const { limit, before } = asked.value;
+    this.#json(exchange, formatJobsPage((await this.#parts.hooks?.desk.jobs(limit, before)) ?? [], limit));
   }
 
   /** True when it has answered already: the call is none that reads, or not for this client. */

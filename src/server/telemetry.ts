@@ -178,6 +178,7 @@ function createEvents(registry: Registry, log: Log): Events {
     ...createFlowEvents(registry, log),
     ...createProofEvents(registry, log),
     ...createContentEvents(registry, log),
+    ...createGateEvents(registry, log),
   };
 }
 
@@ -309,7 +310,51 @@ function createProofEvents(registry: Registry, log: Log): ProofEvents {
   };
 }
 
-function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof UpstreamEvents | keyof FlowEvents | keyof ProofEvents> {
+type GateEvents = Pick<Events, 'hookAnswered' | 'jobTried' | 'gated'>;
+
+function createGateEvents(registry: Registry, log: Log): GateEvents {
+  const registers = [registry];
+  const hooks = new Counter({
+    name: 'goyi_webhooks_total',
+    help: 'Webhooks by kind and answer',
+    labelNames: ['kind', 'outcome'],
+    registers,
+  });
+  const jobs = new Counter({
+    name: 'goyi_jobs_total',
+    help: 'Attempts at jobs, by what came of them',
+    labelNames: ['kind', 'outcome'],
+    registers,
+  });
+  const verdicts = new Counter({
+    name: 'goyi_gate_verdicts_total',
+    help: 'Versions that the gate looked at',
+    labelNames: ['verdict'],
+    registers,
+  });
+  return {
+    hookAnswered({ kind, outcome }) {
+      hooks.labels(kind, outcome).inc();
+      if (outcome === 'unauthorized') log.warn('a webhook was refused', { kind, outcome });
+    },
+    jobTried({ outcome, kind, subject, attempts, seconds, detail }) {
+      jobs.labels(kind, outcome).inc();
+      const fields = { kind, subject, attempts, seconds: rounded(seconds), detail };
+      if (outcome === 'done') log.info('a job is done', fields);
+      else if (outcome === 'again') log.warn('a job will be tried again', fields);
+      else log.error('a job was given up', fields);
+    },
+    gated({ module, version, verdict, reason }) {
+      verdicts.labels(verdict).inc();
+      if (verdict === 'block') log.warn('the gate blocks a version', { module, version, reason });
+      else log.info('the gate lets a version pass', { module, version, verdict, reason });
+    },
+  };
+}
+
+type OtherEvents = UpstreamEvents & FlowEvents & ProofEvents & GateEvents;
+
+function createContentEvents(registry: Registry, log: Log): Omit<Events, keyof OtherEvents> {
   const registers = [registry];
   const aheadFiles = new Counter({
     name: 'goyi_ahead_files_total',

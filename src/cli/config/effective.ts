@@ -39,6 +39,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     verify: config.verify,
     ownDatabase: ownDatabaseTree(config.ownDatabase),
     private: privateTree(config.private),
+    webhooks: config.webhooks,
     access: config.access,
     store: config.store,
     handOver: handOverTree(config.handOver),

@@ -1,3 +1,5 @@
+import type { HookKind } from '../../hub/tag-event.ts';
+
 /** Where public modules come from, in order. */
 export type UpstreamsConfig =
   /** Nothing configured: the well-known mirror, then what this machine's own Go is set to (design: default upstreams). */
@@ -118,6 +120,23 @@ export interface PrivateRuleConfig {
       };
 }
 
+/** A webhook that is taken in. Names are unique; secrets stand in environment variables alone. */
+export interface HookConfig {
+  readonly kind: HookKind;
+  readonly name: string;
+  readonly secretEnv: string;
+  /** Where verdicts are reported to: the base address of the host's API, without a slash at the end. */
+  readonly report: { readonly api: string; readonly tokenEnv: string } | undefined;
+}
+
+/** A group chat that is told about verdicts. Its address is a secret of its own. */
+export interface ChatConfig {
+  readonly kind: 'dingtalk' | 'wecom' | 'feishu';
+  readonly urlEnv: string;
+  readonly secretEnv: string | undefined;
+  readonly language: 'zh' | 'en';
+}
+
 /** A checksum database that this hub signs itself. */
 export interface OwnDatabaseConfig {
   /** Reads `host[/path]`. */
@@ -175,6 +194,7 @@ export interface HubConfig {
     | (OwnDatabaseConfig & { readonly former: readonly OwnDatabaseConfig[]; readonly witnesses: readonly OwnWitnessConfig[] })
     | undefined;
   readonly private: readonly PrivateRuleConfig[];
+  readonly webhooks: { readonly hooks: readonly HookConfig[]; readonly chat: readonly ChatConfig[] };
   readonly access: { readonly anonymous: readonly 'read'[] };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };

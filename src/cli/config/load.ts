@@ -7,6 +7,7 @@ import { checkOwnDatabase, ownDatabaseOf, type ResolvePath } from './own-databas
 import { type Override, readFlags, readVariables, splitList } from './overrides.ts';
 import { checkPrivate, privateOf } from './private.ts';
 import { parseListen, parseProxy, parsePublicUrl, parseUpstreams, parseWitnessLogs, type Read } from './parse-values.ts';
+import { checkWebhooks, webhooksOf } from './webhooks.ts';
 import { type Path, readYaml, type Tree, type YamlFile } from './read-yaml.ts';
 import { type CheckedTree, checkTree, configKeys, type ConfigKey, type SchemaIssue } from './schema.ts';
 
@@ -177,6 +178,7 @@ function crossFaults(
   }
   checkOwnDatabase(tree, resolvePath(tree.dataDir, ['dataDir']), resolvePath, check);
   checkPrivate(tree, env, check);
+  checkWebhooks(tree, env, check);
   checkHandOver(tree, check);
   return found;
 }
@@ -217,6 +219,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     verify: tree.verify,
     ownDatabase: ownDatabaseOf(tree, dataDir, resolvePath),
     private: privateOf(tree, resolvePath),
+    webhooks: webhooksOf(tree),
     access: { anonymous: tree.access.anonymous ?? (listen.loopback ? ['read'] : []) },
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },

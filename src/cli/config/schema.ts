@@ -19,6 +19,7 @@ import {
   parseWitnessName,
   parseWitnessUrl,
 } from './parse-values.ts';
+import { webhookNames, webhooksShape, type WebhooksTree } from './webhooks.ts';
 
 /**
  * Every key that a configuration may hold, with its bounds and its default: the one place to look, and what docs/config.md
@@ -69,6 +70,7 @@ const schema = z.strictObject({
       .default([]),
   }),
   private: z.array(privateRule()).max(256).default([]),
+  webhooks: group(webhooksShape),
   access: group({
     anonymous: z
       .array(z.enum(['read']))
@@ -130,6 +132,7 @@ export interface CheckedTree {
     readonly witnesses: readonly OwnWitnessConfig[];
   };
   readonly private: readonly PrivateRuleTree[];
+  readonly webhooks: WebhooksTree;
   readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
   readonly handOver: {
     readonly kind: HandOverConfig['kind'];
@@ -213,6 +216,7 @@ export function namesInGroup(path: readonly (string | number)[]): readonly strin
 const namesInEntry: ReadonlyMap<string, readonly string[]> = new Map([
   ['policy.rules', ['match', 'action', 'reason']],
   ['private', ['match', 'git', 'uploads', 'public', 'rootElements', 'mode', 'credential']],
+  ...webhookNames,
   ['ownDatabase.former', ['name', 'keyFile', 'sign']],
   ['ownDatabase.witnesses', ['url', 'key']],
 ]);

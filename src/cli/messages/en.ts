@@ -348,6 +348,13 @@ export const en: Messages = {
     badVariableName:
       'must be the name of an environment variable, not one that begins with GOYI_; the secret itself never stands in the file',
     variableNotSet: (name: string): string => `the environment variable ${name} is not set`,
+    badHookName: 'must be a short name of small letters, digits and dashes, as it stands in the address /hooks/KIND/NAME',
+    hookTwice: (name: string): string =>
+      `two webhooks are called ${name}: give each a name of its own (without one it is called by its kind)`,
+    reportImpossible: (kinds: readonly string[]): string => `verdicts can be reported to ${kinds.join(', ')} alone`,
+    badReportApi: 'must be the base address of the host’s API, such as https://gitlab.corp.example/api/v4, without user, ? and #',
+    badChatUrl: (name: string): string => `the environment variable ${name} holds no http or https address`,
+    wecomSecret: 'a robot of WeCom has no secret besides its address',
     directNotBuilt: 'direct is accepted, but reading public Git repositories is not built yet in this version: it does nothing for now',
     directAlone: 'direct is the only upstream, so for now nothing can be fetched: only what is stored is served',
     verifyOff: 'verify: off stores and serves modules that no checksum database has proved; use it only if you know what that means',
