@@ -145,6 +145,15 @@ export function isExecutable(sdkFile: string): boolean {
   return sdkFile.startsWith('lib/') && /^go_[^/]+_[^/]+_exec$/.test(sdkFile.slice(sdkFile.lastIndexOf('/') + 1));
 }
 
+/** Of the known releases those that are most likely meant, at most three: of the same language version first, then the newest. */
+export function nearestReleases(wanted: string, known: readonly GoRelease[]): readonly GoRelease[] {
+  const newestFirst = [...new Set(known)].sort((a, b) => compareReleases(b, a));
+  const language = /^(?:go)?(1\.\d+)/.exec(wanted)?.[1];
+  const alike = newestFirst.filter((release) => languageOf(release) === language);
+  const stable = newestFirst.filter((release) => isStable(release));
+  return [...new Set([...alike, ...stable])].slice(0, 3);
+}
+
 function toolchainModule(): ModulePath {
   const path = parseModulePath('golang.org/toolchain');
   invariant(path.ok, 'the module of the toolchains is well named');

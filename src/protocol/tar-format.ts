@@ -132,8 +132,8 @@ function textAt(block: Buffer, at: number, length: number): string {
 function numberAt(block: Buffer, at: number, length: number): number | undefined {
   const text = block
     .toString('latin1', at, at + length)
-    .replace(/[\u0000 ]+$/, '')
-    .trimStart();
+    .replaceAll('\u0000', ' ')
+    .trim();
   return /^[0-7]{1,11}$/.test(text) ? Number.parseInt(text, 8) : text === '' ? 0 : undefined;
 }
 
