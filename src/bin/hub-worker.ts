@@ -42,6 +42,7 @@ class HubWorker {
     hub.watchQueues((queue, depth) => this.#telemetry.watchQueue(queue, depth));
     const server = createHubServer({
       station: hub.station,
+      sdks: hub.sdks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),
       access: config.access,

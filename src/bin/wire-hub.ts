@@ -15,6 +15,7 @@ import { SettleFiles } from '../hub/settle-files.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
 import { createHomes } from '../hub/homes.ts';
 import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
+import { SdkShelf, type SdkShelfParts } from '../hub/sdk-shelf.ts';
 import type { Metadata } from '../meta/metadata.ts';
 import { openSignedHeads } from '../meta/signed-heads.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
@@ -25,6 +26,7 @@ import { createChecksumDatabase } from '../origin/checksum-client.ts';
 import type { ChecksumDatabase } from '../origin/checksum-database.ts';
 import type { ChecksumRelay } from '../origin/checksum-relay.ts';
 import type { ChecksumTransport } from '../origin/checksum-transport.ts';
+import { createSdkPacker } from '../origin/sdk-packer-threads.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
 import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
@@ -45,6 +47,7 @@ const wellKnownMirrors: Readonly<Record<string, readonly string[]>> = { 'sum.gol
 /** Every part of one replica, wired. Disposing of it ends the parts in the right order. */
 export interface WiredHub extends AsyncDisposable {
   readonly station: HubStation;
+  readonly sdks: SdkShelf;
   readonly store: BlobStore;
   readonly metadata: Metadata;
   readonly prover: ZipProver;
@@ -91,6 +94,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const ownDatabases = await openOwnDatabases(stack, { config, store, metadata, proving: databases[0], privateModules, parts });
   const cosigning = cosignHeads(ownDatabases[0], { config, metadata, client, parts });
   if (cosigning !== undefined) stack.use(cosigning);
+  const policy = checked(createNamePolicy(config.nameRules));
   const station = stack.use(
     createStation({
       store,
@@ -101,7 +105,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       databases,
       ownDatabases,
       alarms: () => cosigning?.alarms ?? [],
-      policy: checked(createNamePolicy(config.nameRules)),
+      policy,
       verify: config.verify,
       events,
       log,
@@ -111,6 +115,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     }),
   );
   made.resolve(station.privateVersions);
+  const sdks = openSdks(stack, { station, store, metadata, policy, log, limits: config.limits });
   if (config.limits.scrubEveryMs > 0) {
     const { filler, lists } = station;
     stack.use(new BackgroundScrub({ store, metadata, events, log, filler, lists, everyMs: config.limits.scrubEveryMs }));
@@ -118,6 +123,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const owned = stack.move();
   return {
     station,
+    sdks,
     store,
     metadata,
     prover,
@@ -128,6 +134,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     watchQueues: (watch) => {
       watch('fill', () => station.filler.running);
       watch('prefetch', () => station.ahead.waiting);
+      watch('sdk', () => sdks.running);
       if (ownDatabases.length > 0) watch('own-log', () => ownDatabases.reduce((sum, { waiting }) => sum + waiting, 0));
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -220,6 +227,12 @@ function openDatabase(
     freshnessMs: config.freshness.listMs,
     limits: { absentMs: config.freshness.negativeMs },
   });
+}
+
+/** Its owner is the stack. */
+function openSdks(stack: AsyncDisposableStack, parts: Omit<SdkShelfParts, 'packer' | 'clock'>): SdkShelf {
+  const packer = stack.use(createSdkPacker());
+  return stack.use(new SdkShelf({ ...parts, packer, clock: systemClock }));
 }
 
 interface OwnParts {

@@ -77,7 +77,9 @@ function turns(make: Make): void {
     );
     assert.equal(await metadata.waitingJobs(), 0);
   });
+}
 
+function arrivals(make: Make): void {
   test('a job that failed for now comes again when its time has come, however the clock was set', async () => {
     await using bench = await make();
     const { metadata } = bench;
@@ -96,9 +98,7 @@ function turns(make: Make): void {
     await metadata.endJob(id, { kind: 'again', error: 'x', nextAtMs: nowMs + day }, nowMs);
     assert.equal(await metadata.hasDueJob(nowMs - 30 * day), true);
   });
-}
 
-function arrivals(make: Make): void {
   test('a delivery is taken once; that of a job given up tries it anew', async () => {
     await using bench = await make();
     const { metadata } = bench;

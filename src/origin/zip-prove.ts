@@ -4,14 +4,12 @@
  * Memory: the directory, and some 1.5 MiB whatever the sizes are.
  */
 import { type Hash, createHash, hash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { type ErrorCode, HubError, messageOf } from '../base/errors.ts';
+import { type ErrorCode, HubError } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Parsed } from '../base/parsed.ts';
 import { type HashedFile, hashFiles } from '../protocol/dirhash.ts';
 import { MODULE_ZIP_BYTES_MAX, MODULE_ZIP_LIMITS, checkModuleZip } from '../protocol/module-zip.ts';
-import type { ZipSource } from '../protocol/zip-end.ts';
 import {
   LOCAL_HEADER_BYTES_MAX,
   type ZipDirectory,
@@ -20,6 +18,7 @@ import {
   checkLocalHeader,
   readZipDirectory,
 } from '../protocol/zip-format.ts';
+import { type OpenFile, openFile } from './zip-file.ts';
 import { type Inflate, createInflate } from './zip-inflater.ts';
 import type { ProvedZip, ZipToProve } from './zip-prover.ts';
 
@@ -194,33 +193,4 @@ class SequentialReader {
     this.#position += target.length;
     this.#end += target.length;
   }
-}
-
-interface OpenFile extends ZipSource {
-  close(): void;
-}
-
-function openFile(path: string): OpenFile {
-  const fault = (error: unknown): HubError =>
-    new HubError('storage-fault', `reading a zip to check it: ${messageOf(error)}`, { cause: error });
-  let descriptor: number;
-  let sizeBytes: number;
-  try {
-    descriptor = openSync(path, 'r');
-    sizeBytes = fstatSync(descriptor).size;
-  } catch (error) {
-    throw fault(error);
-  }
-  const read = (target: Uint8Array, position: number): void => {
-    try {
-      for (let done = 0; done < target.length; ) {
-        const count = readSync(descriptor, target, done, target.length - done, position + done);
-        if (count === 0) throw new Error('the file ended early');
-        done += count;
-      }
-    } catch (error) {
-      throw fault(error);
-    }
-  };
-  return { sizeBytes, read, close: () => closeSync(descriptor) };
 }

@@ -23,6 +23,7 @@ import { parseTarget, route, type Route } from './router.ts';
 import { NO_STORE, sendServed, sendText, SHORT_LIVED, TEXT, type Sender } from './send-answer.ts';
 import { STATUS_CLIENT_LEFT, statusOfFailure } from './status.ts';
 import { METRICS_CONTENT_TYPE } from './telemetry.ts';
+import { SdkAnswers, type SdkAnswersParts } from './sdk-answers.ts';
 import { clientAddress, welcomePage } from './welcome.ts';
 
 /** Who may read without a token. */
@@ -32,6 +33,7 @@ export interface Access {
 
 export interface AnsweringParts {
   readonly station: Station;
+  readonly sdks: SdkAnswersParts['sdks'];
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: Access;
@@ -66,6 +68,7 @@ export class Answering {
   readonly #metricsText: Briefly<string>;
   readonly #api: Api;
   readonly #hooks: HookAnswers;
+  readonly #sdks: SdkAnswers;
   #waiting = 0;
 
   constructor(parts: AnsweringParts, sender: Sender) {
@@ -74,6 +77,7 @@ export class Answering {
     const { station, log, clock, metricsText } = parts;
     this.#api = new Api(parts, sender);
     this.#hooks = new HookAnswers(parts.hooks === undefined ? undefined : { ...parts.hooks, clock }, sender);
+    this.#sdks = new SdkAnswers(parts, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
@@ -140,6 +144,9 @@ export class Answering {
       case 'index':
         exchange.kind = 'index';
         return this.#index(exchange, asked.query);
+      case 'sdk':
+        exchange.kind = 'sdk';
+        return this.#sdk(exchange, asked);
       case 'proxy':
         exchange.kind = kindOf(asked.request);
         return this.#proxy(exchange, asked.request, asked.cachedOnly);
@@ -166,6 +173,21 @@ export class Answering {
       throw new HubError('canceled', 'the client left');
     }
     await sendServed(this.#sender, exchange, served);
+  }
+
+  async #sdk(exchange: Exchange, { path, query, cachedOnly }: Route & { kind: 'sdk' }): Promise<void> {
+    const mayFill = !cachedOnly && !saysTrue(exchange.req.headers['disable-module-fetch']);
+    const fill = mayFill && this.#waiting < this.#parts.limits.waitingMax;
+    this.#waiting += 1;
+    try {
+      await this.#sdks.answer(exchange, { path, query, fill });
+    } catch (error) {
+      if (mayFill && !fill && codeOf(error) === 'not-cached')
+        throw new HubError('overloaded', 'too many requests wait: run the command again');
+      throw error;
+    } finally {
+      this.#waiting -= 1;
+    }
   }
 
   async #ask(exchange: Exchange, request: ProxyRequest, fill: boolean): ReturnType<Station['answer']> {

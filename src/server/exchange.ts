@@ -3,7 +3,20 @@ import { HubError, type ErrorCode } from '../base/errors.ts';
 import type { CacheOutcome } from '../base/events.ts';
 
 /** What was asked for, as a label of metrics. */
-export type RequestKind = 'info' | 'mod' | 'zip' | 'list' | 'latest' | 'query' | 'sumdb' | 'index' | 'probe' | 'api' | 'hook' | 'other';
+export type RequestKind =
+  | 'info'
+  | 'mod'
+  | 'zip'
+  | 'list'
+  | 'latest'
+  | 'query'
+  | 'sumdb'
+  | 'index'
+  | 'sdk'
+  | 'probe'
+  | 'api'
+  | 'hook'
+  | 'other';
 
 /** Why an answer failed: an {@link ErrorCode}, or one of the few that only a server knows. */
 export type FailureCode = ErrorCode | 'unauthorized' | 'forbidden' | 'range-unsatisfiable' | 'internal';

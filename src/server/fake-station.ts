@@ -62,6 +62,11 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       warm: () => Promise.reject(new HubError('not-found', 'nothing is warmed here')),
       ...station,
     },
+    sdks: {
+      list: async () => [],
+      describe: () => Promise.reject(new HubError('not-found', 'no SDK is here')),
+      open: () => Promise.reject(new HubError('not-found', 'no SDK is here')),
+    },
     databases: ['sum.golang.org'],
     access: { anonymous: ['read'] },
     names: noPrivateNames,

@@ -15,6 +15,7 @@ export type Route =
   | { readonly kind: 'readyz' }
   | { readonly kind: 'metrics' }
   | { readonly kind: 'index'; readonly query: string }
+  | { readonly kind: 'sdk'; readonly path: string; readonly query: string; readonly cachedOnly: boolean }
   | { readonly kind: 'proxy'; readonly request: ProxyRequest; readonly cachedOnly: boolean }
   | { readonly kind: 'malformed'; readonly reason: string }
   | { readonly kind: 'absent'; readonly reason: string };
@@ -60,7 +61,9 @@ export function route(target: Target, databases: readonly string[]): Route {
       return METRICS;
     default: {
       const cachedOnly = path.startsWith(`${CACHED_ONLY}/`);
-      const answer = parseProxyRequest(cachedOnly ? path.slice(CACHED_ONLY.length) : path, databases);
+      const below = cachedOnly ? path.slice(CACHED_ONLY.length) : path;
+      if (below === '/dl' || below.startsWith('/dl/')) return { kind: 'sdk', path: below, query: target.query, cachedOnly };
+      const answer = parseProxyRequest(below, databases);
       if (answer.ok) return { kind: 'proxy', request: answer.value, cachedOnly };
       return { kind: answer.status, reason: answer.reason };
     }

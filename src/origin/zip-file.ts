@@ -1,0 +1,34 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { HubError, messageOf } from '../base/errors.ts';
+import type { ZipSource } from '../protocol/zip-end.ts';
+
+/** A zip on the disk, read synchronously: for threads of their own. */
+export interface OpenFile extends ZipSource {
+  close(): void;
+}
+
+/** @throws {HubError} storage-fault, as does every read */
+export function openFile(path: string): OpenFile {
+  const fault = (error: unknown): HubError =>
+    new HubError('storage-fault', `reading a zip to check it: ${messageOf(error)}`, { cause: error });
+  let descriptor: number;
+  let sizeBytes: number;
+  try {
+    descriptor = openSync(path, 'r');
+    sizeBytes = fstatSync(descriptor).size;
+  } catch (error) {
+    throw fault(error);
+  }
+  const read = (target: Uint8Array, position: number): void => {
+    try {
+      for (let done = 0; done < target.length; ) {
+        const count = readSync(descriptor, target, done, target.length - done, position + done);
+        if (count === 0) throw new Error('the file ended early');
+        done += count;
+      }
+    } catch (error) {
+      throw fault(error);
+    }
+  };
+  return { sizeBytes, read, close: () => closeSync(descriptor) };
+}

@@ -1,0 +1,105 @@
+import { type SdkRelease, SDK_PATH, formatSdkIndex } from '../api/sdk.ts';
+import { HubError } from '../base/errors.ts';
+import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
+import { formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
+import type { Exchange } from './exchange.ts';
+import { HTML } from './go-get-page.ts';
+import { type Sender, SHORT_LIVED, TEXT, sendServed, sendText } from './send-answer.ts';
+import { sdkPage } from './sdk-page.ts';
+import { clientAddress, prefersChinese } from './welcome.ts';
+
+export interface SdkAnswersParts {
+  readonly sdks: Pick<SdkShelf, 'list' | 'describe' | 'open'>;
+  readonly publicUrl: string | undefined;
+  readonly secure: boolean;
+}
+
+export interface SdkQuestion {
+  /** Percent-encoded as it was sent; begins with `/dl`. */
+  readonly path: string;
+  readonly query: string;
+  /** False: only what is stored. */
+  readonly fill: boolean;
+}
+
+const SHA256 = '.sha256';
+/** As many lines of releases as the Go project supports at a time. */
+const SUPPORTED_LINES = 2;
+
+/** Answers below `/dl/`: the list of SDKs for programs and for people, archives, and their SHA-256. */
+export class SdkAnswers {
+  readonly #parts: SdkAnswersParts;
+  readonly #sender: Sender;
+
+  constructor(parts: SdkAnswersParts, sender: Sender) {
+    this.#parts = parts;
+    this.#sender = sender;
+  }
+
+  /** @throws {HubError} not-found for what is no archive, and what the shelf throws */
+  async answer(exchange: Exchange, { path, query, fill }: SdkQuestion): Promise<void> {
+    const { sdks } = this.#parts;
+    const options = { fill, client: exchange.req.socket.remoteAddress };
+    const file = path.slice(SDK_PATH.length);
+    if (file === '') return this.#list(exchange, new URLSearchParams(query), options);
+    const isDigest = file.endsWith(SHA256);
+    const name = parseArchiveName(isDigest ? file.slice(0, -SHA256.length) : file);
+    if (!name.ok) throw new HubError('not-found', `no such file here: ${name.reason}`);
+    if (isDigest) {
+      const { sha256 } = await sdks.describe(name.value, options, exchange.signal);
+      // As the Go project serves it: the digits and nothing else.
+      return sendText(this.#sender, exchange, 200, TEXT, sha256, ['Cache-Control', SHORT_LIVED]);
+    }
+    const served = await sdks.open(name.value, options, exchange.signal);
+    if (exchange.isOver) {
+      if (served.kind === 'blob') await served.blob[Symbol.asyncDispose]();
+      throw new HubError('canceled', 'the client left');
+    }
+    await sendServed(this.#sender, exchange, served);
+  }
+
+  async #list(exchange: Exchange, query: URLSearchParams, options: { fill: boolean; client: string | undefined }): Promise<void> {
+    const isWhole = query.get('include') === 'all';
+    const all = byRelease(await this.#parts.sdks.list(options, exchange.signal)).map(releaseOf);
+    const releases = isWhole ? all : supported(all);
+    if (query.get('mode') === 'json') {
+      sendText(this.#sender, exchange, 200, 'application/json', formatSdkIndex(releases), ['Cache-Control', SHORT_LIVED]);
+      return;
+    }
+    const { publicUrl, secure } = this.#parts;
+    const { host, 'accept-language': language } = exchange.req.headers;
+    const page = sdkPage({ address: clientAddress({ publicUrl, host, secure }), releases, isWhole }, prefersChinese(language));
+    const headers = ['Cache-Control', SHORT_LIVED, 'Vary', 'Accept-Language, Host', 'Content-Security-Policy', CONTENT_POLICY];
+    sendText(this.#sender, exchange, 200, HTML, page, headers);
+  }
+}
+
+const CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+function releaseOf({ release, sdks }: { readonly release: ListedSdk['name']['release']; readonly sdks: readonly ListedSdk[] }): SdkRelease {
+  return {
+    version: release,
+    stable: isStable(release),
+    files: sdks.map(({ name, manifest }) => ({
+      filename: formatArchiveName(name),
+      os: name.os,
+      arch: name.arch,
+      version: release,
+      sha256: manifest?.sha256 ?? '',
+      size: manifest?.sizeBytes ?? 0,
+      kind: 'archive',
+      origin: manifest?.origin.kind ?? 'toolchain-module',
+    })),
+  };
+}
+
+/** The newest release of each of the newest lines. `releases`: the newest first. */
+function supported(releases: readonly SdkRelease[]): readonly SdkRelease[] {
+  const lines = new Map<string, SdkRelease>();
+  for (const release of releases) {
+    if (!release.stable) continue;
+    const line = languageOf(release.version as ListedSdk['name']['release']);
+    if (!lines.has(line) && lines.size < SUPPORTED_LINES) lines.set(line, release);
+  }
+  return [...lines.values()];
+}
