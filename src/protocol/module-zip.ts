@@ -81,7 +81,7 @@ interface TreeNode {
 }
 
 /** All names so far, element by element, so that the work grows with the length of the names and not with its square. */
-class NameTree {
+export class NameTree {
   readonly #root: TreeNode = { element: '', kind: 'directory', listed: false };
   #directories = 0;
   // Entries of one directory mostly come together.

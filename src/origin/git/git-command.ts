@@ -1,0 +1,265 @@
+/**
+ * The git command, kept from everything that could make it run, read or reach something else than it is told:
+ *
+ * - an argument array, its own empty home and working folder, no configuration of the machine or the user, and an environment of which every variable stands here;
+ * - settings through GIT_CONFIG_COUNT, so that neither they nor secrets stand among the arguments, which other users of the machine can see;
+ * - no protocol but the one of the address, no redirects, no prompts, no hooks, no file-system monitor, no lazy fetches, no maintenance of its own accord;
+ * - limits on time, output and the number of processes; when one is hit or the caller leaves, the whole process group is killed.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { devNull } from 'node:os';
+import { dirname } from 'node:path';
+import { HubError } from '../../base/errors.ts';
+import { Gate } from '../../base/gate.ts';
+
+export interface GitCommandOptions {
+  /** An empty folder, made when it is not there. */
+  readonly home: string;
+  /** Of the process: PATH, and what the outbound proxy and certificates of the machine need. Only {@link PASSED_ON} is used. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A file of certificates that https servers are checked against instead of the machine's. */
+  readonly caFile?: string | undefined;
+  /** Processes at once that talk to a server, and that make archives; small local ones may be four times as many. */
+  readonly processesMax: number;
+}
+
+export interface GitRun {
+  readonly args: readonly string[];
+  /** The repository, as GIT_DIR; without it git works on none. */
+  readonly repository?: string | undefined;
+  readonly settings?: readonly (readonly [key: string, value: string])[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly kind: 'network' | 'archive' | 'local';
+  readonly outputBytesMax: number;
+  readonly timeoutMs: number;
+}
+
+export interface GitResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  /** The beginning of it. */
+  readonly stderr: string;
+}
+
+const PASSED_ON: readonly string[] = ['PATH', 'SystemRoot', 'TMPDIR', 'TEMP', 'TMP', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
+const PROXY_VARIABLES: readonly string[] = ['http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy'];
+
+const STDERR_LENGTH_MAX = 8192;
+const QUEUE_MAX = 512;
+
+/** What holds for every run; `protocol.allow` lets nothing through until a run names its protocol. */
+const SETTINGS: readonly (readonly [string, string])[] = [
+  ['protocol.allow', 'never'],
+  ['core.hooksPath', devNull],
+  ['core.fsmonitor', 'false'],
+  ['core.attributesFile', devNull],
+  ['core.askPass', ''],
+  ['core.autocrlf', 'input'],
+  ['core.eol', 'lf'],
+  ['core.precomposeUnicode', 'false'],
+  ['credential.helper', ''],
+  ['diff.external', ''],
+  ['fetch.recurseSubmodules', 'false'],
+  ['submodule.recurse', 'false'],
+  ['gc.auto', '0'],
+  ['maintenance.auto', 'false'],
+  ['http.followRedirects', 'false'],
+  ['http.lowSpeedLimit', '1000'],
+  ['http.lowSpeedTime', '60'],
+  ['log.showSignature', 'false'],
+  ['transfer.credentialsInUrl', 'die'],
+];
+
+export class GitCommand {
+  readonly #options: GitCommandOptions;
+  readonly #gates: Record<GitRun['kind'], Gate>;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+  #homeMade: Promise<unknown> | undefined;
+
+  constructor(options: GitCommandOptions) {
+    this.#options = options;
+    const gate = (slotsMax: number): Gate => new Gate({ slotsMax, queueMax: QUEUE_MAX });
+    this.#gates = { network: gate(options.processesMax), archive: gate(options.processesMax), local: gate(4 * options.processesMax) };
+  }
+
+  /**
+   * Runs to the end and answers what it said, whatever its exit code.
+   * @throws {HubError} origin-timeout, upstream-invalid (too much output), origin-unavailable (no git command), overloaded, or the signal's reason
+   */
+  async run(run: GitRun, signal: AbortSignal): Promise<GitResult> {
+    const chunks: Buffer[] = [];
+    const process = await this.#start(run, signal);
+    for await (const chunk of process.output) chunks.push(chunk);
+    return { code: process.code(), stdout: Buffer.concat(chunks), stderr: process.stderr() };
+  }
+
+  /** The output of one run, as it comes; reading to the end throws {HubError} upstream-invalid when the command failed. Leaving early ends the process. */
+  async *stream(run: GitRun, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+    const process = await this.#start(run, signal);
+    yield* process.output;
+    if (process.code() !== 0) throw new HubError('upstream-invalid', `git ${run.args[0]} failed: ${firstLine(process.stderr())}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new HubError('canceled', 'the hub is stopping'));
+    await Promise.allSettled(this.#running);
+  }
+
+  async #start(run: GitRun, caller: AbortSignal): Promise<RunningGit> {
+    const signal = AbortSignal.any([caller, this.#stop.signal]);
+    this.#homeMade ??= mkdir(this.#options.home, { recursive: true, mode: 0o700 });
+    await this.#homeMade;
+    const leave = await this.#gates[run.kind].enter({ priority: 'waited-for' }, signal);
+    let child: ChildProcessWithoutNullStreams;
+    try {
+      child = spawn('git', [...run.args], { cwd: this.#options.home, env: this.#environmentOf(run), detached: true, windowsHide: true });
+    } catch (error) {
+      leave();
+      throw new HubError('origin-unavailable', 'the git command cannot be started', { cause: error });
+    }
+    const ended = Promise.withResolvers<void>();
+    this.#running.add(ended.promise);
+    const done = (): void => {
+      leave();
+      this.#running.delete(ended.promise);
+      ended.resolve();
+    };
+    return watch({ child, run, signal, done });
+  }
+
+  #environmentOf(run: GitRun): Record<string, string> {
+    const { home, environment, caFile } = this.#options;
+    const passed = [...PASSED_ON, ...(run.kind === 'network' ? PROXY_VARIABLES : [])].flatMap((name) => {
+      const value = environment[name];
+      return value === undefined ? [] : [[name, value]];
+    });
+    const settings = [...SETTINGS, ...(caFile === undefined ? [] : [['http.sslCAInfo', caFile] as const]), ...(run.settings ?? [])];
+    return {
+      ...(Object.fromEntries(passed) as Record<string, string>),
+      HOME: home,
+      XDG_CONFIG_HOME: home,
+      LC_ALL: 'C',
+      GIT_CEILING_DIRECTORIES: dirname(home),
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_CONFIG_GLOBAL: devNull,
+      GIT_ATTR_NOSYSTEM: '1',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_ASKPASS: '',
+      SSH_ASKPASS: '',
+      SSH_ASKPASS_REQUIRE: 'never',
+      GIT_ALLOW_PROTOCOL: '',
+      GIT_PROTOCOL_FROM_USER: '0',
+      GIT_NO_REPLACE_OBJECTS: '1',
+      GIT_NO_LAZY_FETCH: '1',
+      GIT_OPTIONAL_LOCKS: '0',
+      GIT_FLUSH: '0',
+      ...(run.repository === undefined ? {} : { GIT_DIR: run.repository }),
+      ...run.environment,
+      GIT_CONFIG_COUNT: String(settings.length),
+      ...Object.fromEntries(
+        settings.flatMap(([key, value], index) => [
+          [`GIT_CONFIG_KEY_${index}`, key],
+          [`GIT_CONFIG_VALUE_${index}`, value],
+        ]),
+      ),
+    };
+  }
+}
+
+/** What git said, fit for a message. */
+export function firstLine(stderr: string): string {
+  const line = stderr.split('\n').find((text) => text.trim() !== '' && !text.startsWith('warning:') && !text.startsWith('hint:'));
+  return line === undefined ? 'it said nothing' : line.replace(/[^\x20-\x7e]/g, '?').slice(0, 300);
+}
+
+interface RunningGit {
+  /** To be read to the end, or left. */
+  readonly output: AsyncGenerator<Buffer, void, undefined>;
+  /** After the end. */
+  code(): number;
+  stderr(): string;
+}
+
+interface Watched {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly run: GitRun;
+  readonly signal: AbortSignal;
+  readonly done: () => void;
+}
+
+function watch({ child, run, signal, done }: Watched): RunningGit {
+  let failure: Error | undefined;
+  let code = -1;
+  let stderr = '';
+  const fail = (error: Error): void => {
+    failure ??= error;
+    killGroup(child);
+  };
+  const onAbort = (): void => fail(signal.reason as Error);
+  const timer = setTimeout(
+    () => fail(new HubError('origin-timeout', `git ${run.args[0]} took longer than ${run.timeoutMs / 1000} s`)),
+    run.timeoutMs,
+  );
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  const closed = once(child, 'close').then(
+    ([exit]) => (code = typeof exit === 'number' ? exit : -1),
+    (error: unknown) => (failure ??= new HubError('origin-unavailable', 'the git command cannot be started', { cause: error })),
+  );
+  const told = readAll(child.stderr, (text) => (stderr += stderr.length < STDERR_LENGTH_MAX ? text : ''));
+  const finish = async (): Promise<void> => {
+    await Promise.all([closed, told]);
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    done();
+  };
+  child.stdin.on('error', () => {});
+  child.stdin.end(run.input ?? '');
+  // Also when nobody reads the output to its end, or at all.
+  const finished = finish();
+  const output = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    let sizeBytes = 0;
+    let isWhole = false;
+    try {
+      for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+        sizeBytes += chunk.length;
+        if (sizeBytes > run.outputBytesMax) {
+          fail(new HubError('upstream-invalid', `git ${run.args[0]} answered more than ${run.outputBytesMax} bytes`));
+          break;
+        }
+        yield chunk;
+      }
+      isWhole = true;
+    } catch (error) {
+      if (failure === undefined) throw error;
+    } finally {
+      if (!isWhole) killGroup(child);
+      child.stdout.destroy();
+      await finished;
+    }
+    if (failure !== undefined) throw failure;
+  };
+  return { output: output(), code: () => code, stderr: () => stderr };
+}
+
+async function readAll(source: AsyncIterable<Buffer>, take: (text: string) => void): Promise<void> {
+  try {
+    for await (const chunk of source) take(chunk.toString('utf8'));
+  } catch {
+    // The process was killed; why is told elsewhere.
+  }
+}
+
+/** Helpers of git (git-remote-https, ssh, index-pack) are processes of their own in the same group. */
+function killGroup(child: ChildProcessWithoutNullStreams): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    child.kill('SIGKILL');
+  }
+}

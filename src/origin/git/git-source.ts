@@ -1,0 +1,219 @@
+/**
+ * Makes modules from Git repositories, exactly as the go command does in direct mode: see docs/git-origin.md for what that means and where it ends.
+ *
+ * A version that the mirror has is answered without asking the server; lists, `latest` and names of branches need a fresh listing of references.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../base/clock.ts';
+import { HubError } from '../../base/errors.ts';
+import { type Log, withoutCredentials } from '../../base/log.ts';
+import { isRetracted } from '../../protocol/go-mod-facts.ts';
+import { legacyGoMod } from '../../protocol/go-mod.ts';
+import { type ModulePath, escapeCapitals } from '../../protocol/module-path.ts';
+import { MODULE_GO_MOD_BYTES_MAX } from '../../protocol/module-zip.ts';
+import { isCanonicalText, isPseudoText } from '../../protocol/semver-text.ts';
+import { type Version, compareVersions } from '../../protocol/version.ts';
+import { latestOf } from '../../protocol/version-list.ts';
+import type { ModuleSource, SourceVersion } from '../module-source.ts';
+import { GitCommand } from './git-command.ts';
+import type { GitRemote } from './git-remote.ts';
+import { type Exclusively, type GitLimits, GIT_LIMITS, Mirror } from './mirror.ts';
+import { MirrorObjects, ObjectMemory } from './mirror-objects.ts';
+import { type ModulePlace, placeOf } from './module-place.ts';
+import { type ModuleRevision, readRetractions, resolveQuery, revisionName, timeOf } from './module-revision.ts';
+import { incompatibleVersions, taggedVersions } from './module-tags.ts';
+import { moduleZipOf } from './module-zip-source.ts';
+import type { RepositoryState } from './revision.ts';
+import { type Locate, type LocatedRepository, type Probe, createProbe } from './template-locator.ts';
+
+export interface GitSourceOptions {
+  /** Called once, with what a locator needs of this source. */
+  readonly locator: (tools: LocatorTools) => Locate;
+  /** The folder of all mirrors; the source alone writes there. */
+  readonly mirrors: string;
+  readonly exclusively: Exclusively;
+  /** PATH and what git's way out needs: see {@link GitCommand}. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly caFile?: string | undefined;
+  readonly limits?: Partial<GitLimits>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface LocatorTools {
+  readonly probe: Probe;
+  readonly isMirrored: (root: string, remote: GitRemote) => Promise<boolean>;
+}
+
+const MIRRORS_MAX = 2000;
+
+/** To be disposed: what runs is ended and waited for. */
+export function createGitSource(options: GitSourceOptions): ModuleSource & AsyncDisposable {
+  const limits = { ...GIT_LIMITS, ...options.limits };
+  const { mirrors, environment, caFile } = options;
+  const git = new GitCommand({ home: join(mirrors, '.home'), environment, caFile, processesMax: limits.processesMax });
+  return new GitSource(options, limits, git);
+}
+
+interface Repository {
+  readonly mirror: Mirror;
+  readonly objects: MirrorObjects;
+}
+
+async function allVersions(state: RepositoryState, place: ModulePlace, signal: AbortSignal): Promise<readonly Version[]> {
+  const tagged = taggedVersions(place, state.refs);
+  return [...tagged.compatible, ...(await incompatibleVersions(tagged, state, signal))].toSorted(compareVersions);
+}
+
+class GitSource implements ModuleSource, AsyncDisposable {
+  readonly #options: GitSourceOptions;
+  readonly #limits: GitLimits;
+  readonly #git: GitCommand;
+  readonly #locate: Locate;
+  readonly #memory = new ObjectMemory();
+  readonly #repositories = new LRUCache<string, Repository>({ max: MIRRORS_MAX });
+
+  constructor(options: GitSourceOptions, limits: GitLimits, git: GitCommand) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#git = git;
+    this.#locate = options.locator({
+      probe: createProbe({ git, knownHostsFile: this.#knownHostsFile, limits }),
+      isMirrored: (root, remote) => this.#isMirrored(root, remote),
+    });
+  }
+
+  async versions(module: ModulePath, signal: AbortSignal): Promise<readonly Version[]> {
+    const { place, repository } = await this.#find(module, signal);
+    const { mirror, objects } = repository;
+    const fresh = await mirror.fresh(signal);
+    const listed = taggedVersions(place, fresh);
+    if (listed.later.length === 0) return listed.compatible;
+    return allVersions({ refs: await mirror.fetched(fresh, signal), objects }, place, signal);
+  }
+
+  async resolve(module: ModulePath, query: string, signal: AbortSignal): Promise<SourceVersion> {
+    const { place, repository } = await this.#find(module, signal);
+    const { version, revision } = await (query === 'latest'
+      ? this.#latest(repository, place, signal)
+      : this.#resolve(repository, place, query, signal));
+    const { hash, ref } = revision;
+    const url = withoutCredentials(repository.mirror.remote.url);
+    const subdir = place.folder === '' ? undefined : place.folder;
+    return { version, time: timeOf(revision), origin: { vcs: 'git', url, subdir, hash, ref } };
+  }
+
+  async goMod(module: ModulePath, version: Version, signal: AbortSignal): Promise<Buffer> {
+    const { place, repository } = await this.#find(module, signal);
+    const { found } = await this.#exactly(repository, place, version, signal);
+    const bytes = found.goMod ?? Buffer.from(legacyGoMod(module));
+    if (bytes.length > MODULE_GO_MOD_BYTES_MAX)
+      throw new HubError('upstream-invalid', `go.mod of ${module}@${version} is larger than ${MODULE_GO_MOD_BYTES_MAX} bytes`);
+    return bytes;
+  }
+
+  async zip(module: ModulePath, version: Version, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const { place, repository } = await this.#find(module, signal);
+    const { found, revision } = await this.#exactly(repository, place, version, signal);
+    return moduleZipOf(repository.objects, { module, version, commit: revision.hash, folder: found.folder }, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { mirror } of this.#repositories.values()) mirror.stop(new HubError('canceled', 'the hub is stopping'));
+    await this.#git[Symbol.asyncDispose]();
+  }
+
+  async #find(module: ModulePath, signal: AbortSignal): Promise<{ readonly place: ModulePlace; readonly repository: Repository }> {
+    const located = await this.#locate(module, signal);
+    const place = placeOf(module, located.root, located.subfolder);
+    if (!place.ok) throw new HubError('not-found', place.reason);
+    return { place: place.value, repository: this.#repositoryOf(located) };
+  }
+
+  /** A canonical version answers itself; names that can move are looked up in a fresh listing, fixed ones in what is here first. */
+  async #resolve(repository: Repository, place: ModulePlace, query: string, signal: AbortSignal): Promise<ModuleRevision> {
+    const { mirror, objects } = repository;
+    const state = isCanonicalText(query)
+      ? await this.#storedState(repository, revisionName(place, query), isPseudoText(query), signal)
+      : undefined;
+    const refs = state?.refs ?? (await mirror.fetched(await mirror.fresh(signal), signal));
+    return resolveQuery({ refs, objects }, place, query, signal);
+  }
+
+  async #exactly(repository: Repository, place: ModulePlace, version: Version, signal: AbortSignal): Promise<ModuleRevision> {
+    const resolved = await this.#resolve(repository, place, version, signal);
+    if (resolved.version !== version) throw new HubError('not-found', `${place.module}@${version}: it is ${resolved.version}`);
+    return resolved;
+  }
+
+  /** As `go list -m MODULE@latest`: the highest release that is not retracted, else the highest such prerelease, else the tip of the default branch. */
+  async #latest({ mirror, objects }: Repository, place: ModulePlace, signal: AbortSignal): Promise<ModuleRevision> {
+    const refs = await mirror.fetched(await mirror.fresh(signal), signal);
+    const state = { refs, objects };
+    const versions = await allVersions(state, place, signal);
+    const retractions = await readRetractions(state, place, signal);
+    // Versions with +incompatible are in the list only where the highest compatible one has no go.mod.
+    const latest = latestOf(
+      versions.filter((version) => !isRetracted(version, retractions)),
+      { decidingHasGoMod: false },
+    );
+    return resolveQuery(state, place, latest ?? 'latest', signal);
+  }
+
+  /** What is stored, if it has the tag or commit of this name. */
+  async #storedState(
+    { mirror, objects }: Repository,
+    name: string,
+    isPseudo: boolean,
+    signal: AbortSignal,
+  ): Promise<RepositoryState | undefined> {
+    for (const read of [() => mirror.stored(), () => mirror.storedByAnyone()]) {
+      const refs = await read();
+      if (refs === undefined) return undefined;
+      if (refs.hashes.has(`refs/tags/${name}`)) return { refs, objects };
+      if (isPseudo && /^[0-9a-f]{12}$/.test(name) && (await objects.commit(name, signal)) !== undefined) return { refs, objects };
+    }
+    return undefined;
+  }
+
+  #repositoryOf(located: LocatedRepository): Repository {
+    const key = `${located.root} ${located.url}`;
+    const known = this.#repositories.get(key);
+    if (known !== undefined) return known;
+    const { exclusively, clock, log } = this.#options;
+    const folder = this.#folderOf(located.root);
+    const { url, credential } = located;
+    const git = this.#git;
+    const limits = this.#limits;
+    const lockKey = `git/${escapeCapitals(located.root)}`;
+    const mirror = new Mirror({
+      folder,
+      lockKey,
+      knownHostsFile: this.#knownHostsFile,
+      remote: { url, credential },
+      git,
+      exclusively,
+      limits,
+      clock,
+      log,
+    });
+    const repository = { mirror, objects: new MirrorObjects({ folder, git, limits, memory: this.#memory }) };
+    this.#repositories.set(key, repository);
+    return repository;
+  }
+
+  async #isMirrored(root: string, remote: GitRemote): Promise<boolean> {
+    const text = await readFile(join(this.#folderOf(root), 'goyi-refs'), 'utf8').catch(() => '');
+    return text.startsWith(`${remote.url}\n`);
+  }
+
+  #folderOf(root: string): string {
+    return join(this.#options.mirrors, ...`${escapeCapitals(root)}.git`.split('/'));
+  }
+
+  get #knownHostsFile(): string {
+    return join(this.#options.mirrors, '.known-hosts');
+  }
+}
