@@ -79,6 +79,7 @@ async function wireForCommand(config: HubConfig, { version, env }: { version: st
     events: silentEvents,
     log: silentLog,
     version,
+    env,
     // Records are appended by a running hub, at the latest when they are looked up.
     signers: [],
   });

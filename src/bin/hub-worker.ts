@@ -36,7 +36,7 @@ class HubWorker {
   async begin(): Promise<void> {
     const { config, upstreams, version, first } = this.#start;
     const signers = await readOwnSigners(config);
-    const hub = await wireHub(config, upstreams, { events: this.#telemetry.events, log: this.#log, version, signers });
+    const hub = await wireHub(config, upstreams, { events: this.#telemetry.events, log: this.#log, version, env: process.env, signers });
     this.#hub = hub;
     this.#telemetry.watchStore(() => hub.metadata.totals());
     hub.watchQueues((queue, depth) => this.#telemetry.watchQueue(queue, depth));

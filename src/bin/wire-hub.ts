@@ -12,6 +12,7 @@ import { BackgroundScrub } from '../hub/background-scrub.ts';
 import { CosignHeads, type CosignHeadsParts } from '../hub/cosign-heads.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
+import { Turns } from '../hub/turns.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
 import { createHomes } from '../hub/homes.ts';
 import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
@@ -38,6 +39,7 @@ import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../proto
 import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
+import { openPrivateSources } from './private-sources.ts';
 import type { OwnSigner } from './own-keys.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
@@ -65,6 +67,7 @@ export interface WiringParts {
   readonly events: Events;
   readonly log: Log;
   readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Of the databases that this process signs, the current one first; a command that only works on the data signs none. */
   readonly signers: readonly OwnSigner[];
 }
@@ -84,7 +87,8 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
   const names = checked(createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' }))));
-  const homes = createHomes({ names, upstreams, sources: config.private.map(() => undefined) });
+  const turns = stack.use(new Turns({ metadata, log }));
+  const homes = createHomes({ names, upstreams, sources: openPrivateSources(stack, config, { turns, log, env: parts.env }) });
   // A log hashes what the station makes, and the station gives the log what it stores.
   const made = Promise.withResolvers<PrivateModules>();
   const privateModules: PrivateModules = {

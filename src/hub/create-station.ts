@@ -29,6 +29,7 @@ import { PrivateVersions } from './private-versions.ts';
 import type { Served } from './served.ts';
 import { type Artefact, chunksOf, StoredFiles } from './stored-files.ts';
 import type { AnswerOptions, Readiness, Station } from './station.ts';
+import { Turns } from './turns.ts';
 import { Usage } from './usage.ts';
 import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch } from './warm.ts';
 
@@ -73,6 +74,7 @@ export function createStation(parts: StationParts): HubStation {
 class StationImpl implements HubStation {
   readonly #parts: StationParts;
   readonly #relays: ReadonlyMap<string, ChecksumRelay>;
+  readonly #turns: Turns;
   readonly #usage: Usage;
   readonly lists: ListFiles;
   readonly filler: Filler;
@@ -93,6 +95,7 @@ class StationImpl implements HubStation {
     const { store, metadata, homes, prover, events, clock, log, limits, freshness } = parts;
     const isPrivate = (module: ModulePath): boolean => isPrivateHome(homes.of(module));
     this.#relays = new Map([...parts.databases, ...parts.ownDatabases].map((database) => [database.name, database]));
+    this.#turns = new Turns({ metadata, log });
     this.#usage = new Usage({ metadata, clock, log });
     this.lists = new ListFiles({ store, metadata, log, kindOf: (module) => (isPrivate(module) ? 'private' : 'public') });
     const stored = new StoredFiles({
@@ -177,7 +180,7 @@ class StationImpl implements HubStation {
 
   publish(request: PublishRequest, signal: AbortSignal): Promise<Published> {
     this.#admit(request.module, request.version);
-    return publishModule({ ...this.#parts, stored: this.#stored, onZipStored: this.#onZipStored }, request, signal);
+    return publishModule({ ...this.#parts, stored: this.#stored, turns: this.#turns, onZipStored: this.#onZipStored }, request, signal);
   }
 
   async readiness(): Promise<Readiness> {
@@ -230,6 +233,7 @@ class StationImpl implements HubStation {
     await this.filler[Symbol.asyncDispose]();
     await this.lists[Symbol.asyncDispose]();
     await this.#usage[Symbol.asyncDispose]();
+    await this.#turns[Symbol.asyncDispose]();
   }
 
   async #answer(request: ProxyRequest, options: AnswerOptions, signal: AbortSignal): Promise<Served> {

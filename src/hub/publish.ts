@@ -14,9 +14,9 @@ import { condemn } from './condemn.ts';
 import type { OwnRecords } from './evidence.ts';
 import type { Homes } from './homes.ts';
 import { artefactOf } from './module-files.ts';
-import { pause } from './pause.ts';
 import { receive, sizeMaxBytes } from './receive.ts';
 import type { Artefact, StoredFiles } from './stored-files.ts';
+import type { Turns } from './turns.ts';
 
 export interface PublishParts {
   readonly store: BlobStore;
@@ -27,6 +27,8 @@ export interface PublishParts {
   readonly ownDatabases: readonly OwnRecords[];
   readonly events: Events;
   readonly clock: Clock;
+  /** One publisher of a version at a time, among all processes. */
+  readonly turns: Turns;
   readonly onZipStored: (artefact: Artefact) => void;
 }
 
@@ -45,8 +47,6 @@ export interface Published {
   readonly zipHash: string;
   readonly modHash: string;
 }
-
-const leaseWaitMs = { first: 15, max: 250, total: 30_000 };
 
 /**
  * Takes in a version of a module that lives in no repository. The path in the address, the folder in the zip and the go.mod have to name the same module;
@@ -74,12 +74,7 @@ export async function publishModule(parts: PublishParts, request: PublishRequest
   if (staged === undefined) throw new HubError('storage-fault', 'a zip was received and is in no file');
   await using zip = staged;
   const found = await prove(parts, zip, request, signal);
-  return await underLease(
-    parts.metadata,
-    `publish ${module}@${version}`,
-    () => store(parts, zip, { ...request, ...found }, signal),
-    signal,
-  );
+  return await parts.turns.run(`publish ${module}@${version}`, () => store(parts, zip, { ...request, ...found }, signal), signal);
 }
 
 interface Found {
@@ -167,23 +162,4 @@ function isOther({ module, version, zipHash }: PublishRequest & Found, recorded:
     'conflict',
     `${module}@${version} is here with other content, ${recorded}, and a version never changes: publish ${zipHash} under a new version`,
   );
-}
-
-/** One publisher of a version at a time, among all processes. */
-async function underLease<T>(metadata: Metadata, key: string, run: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(leaseWaitMs.total)]);
-  for (
-    let waitMs = leaseWaitMs.first;
-    (await metadata.acquireLease(key)).kind !== 'acquired';
-    waitMs = Math.min(waitMs * 2, leaseWaitMs.max)
-  ) {
-    await pause(waitMs, patience);
-    signal.throwIfAborted();
-    if (patience.aborted) throw new HubError('overloaded', 'this version is being published by somebody else: try again');
-  }
-  try {
-    return await run();
-  } finally {
-    await metadata.releaseLease(key);
-  }
 }

@@ -77,8 +77,7 @@ function schemeOf(address: string): 'https' | 'http' | 'ssh' | undefined {
 
 /** Rules over several keys: secrets that are to be there. */
 export function checkPrivate(tree: CheckedTree, env: Readonly<Record<string, string | undefined>>, check: Check): void {
-  for (const [index, { git, credential }] of tree.private.entries()) {
-    check(['private'], git === undefined, ['private', index, 'git'], (m) => m.config.notBuilt);
+  for (const [index, { credential }] of tree.private.entries()) {
     const name = credential?.passwordEnv;
     const isSet = name === undefined || (env[name] ?? '') !== '';
     check(['private'], isSet, ['private', index, 'credential', 'passwordEnv'], (m) => m.config.variableNotSet(name ?? ''));

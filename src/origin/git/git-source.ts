@@ -21,7 +21,7 @@ import { GitCommand } from './git-command.ts';
 import type { GitRemote } from './git-remote.ts';
 import { type Exclusively, type GitLimits, GIT_LIMITS, Mirror } from './mirror.ts';
 import { MirrorObjects, ObjectMemory } from './mirror-objects.ts';
-import { type ModulePlace, placeOf } from './module-place.ts';
+import { findModule, type ModuleFolder, type ModulePlace, placeOf } from './module-place.ts';
 import { type ModuleRevision, readRetractions, resolveQuery, revisionName, timeOf } from './module-revision.ts';
 import { incompatibleVersions, taggedVersions } from './module-tags.ts';
 import { moduleZipOf } from './module-zip-source.ts';
@@ -48,6 +48,13 @@ export interface LocatorTools {
 }
 
 const MIRRORS_MAX = 2000;
+
+/** `commit`: of which the files are to be made, when that is decided already. */
+interface FileWish {
+  readonly module: ModulePath;
+  readonly version: Version;
+  readonly commit: string | undefined;
+}
 
 /** To be disposed: what runs is ended and waited for. */
 export function createGitSource(options: GitSourceOptions): ModuleSource & AsyncDisposable {
@@ -105,19 +112,34 @@ class GitSource implements ModuleSource, AsyncDisposable {
     return { version, time: timeOf(revision), origin: { vcs: 'git', url, subdir, hash, ref } };
   }
 
-  async goMod(module: ModulePath, version: Version, signal: AbortSignal): Promise<Buffer> {
+  goMod(module: ModulePath, version: Version, signal: AbortSignal): Promise<Buffer> {
+    return this.#goMod({ module, version, commit: undefined }, signal);
+  }
+
+  zip(module: ModulePath, version: Version, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    return this.#zip({ module, version, commit: undefined }, signal);
+  }
+
+  pinned(commit: string): Pick<ModuleSource, 'goMod' | 'zip'> {
+    return {
+      goMod: (module, version, signal) => this.#goMod({ module, version, commit }, signal),
+      zip: (module, version, signal) => this.#zip({ module, version, commit }, signal),
+    };
+  }
+
+  async #goMod({ module, version, commit }: FileWish, signal: AbortSignal): Promise<Buffer> {
     const { place, repository } = await this.#find(module, signal);
-    const { found } = await this.#exactly(repository, place, version, signal);
+    const { found } = await this.#at(repository, place, { version, commit }, signal);
     const bytes = found.goMod ?? Buffer.from(legacyGoMod(module));
     if (bytes.length > MODULE_GO_MOD_BYTES_MAX)
       throw new HubError('upstream-invalid', `go.mod of ${module}@${version} is larger than ${MODULE_GO_MOD_BYTES_MAX} bytes`);
     return bytes;
   }
 
-  async zip(module: ModulePath, version: Version, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+  async #zip({ module, version, commit }: FileWish, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const { place, repository } = await this.#find(module, signal);
-    const { found, revision } = await this.#exactly(repository, place, version, signal);
-    return moduleZipOf(repository.objects, { module, version, commit: revision.hash, folder: found.folder }, signal);
+    const { found, hash } = await this.#at(repository, place, { version, commit }, signal);
+    return moduleZipOf(repository.objects, { module, version, commit: hash, folder: found.folder }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,6 +162,28 @@ class GitSource implements ModuleSource, AsyncDisposable {
       : undefined;
     const refs = state?.refs ?? (await mirror.fetched(await mirror.fresh(signal), signal));
     return resolveQuery({ refs, objects }, place, query, signal);
+  }
+
+  /** The commit that was named before, while the mirror has it; a mirror that was made anew after the tag had moved has nothing to make the version of. */
+  async #at(
+    repository: Repository,
+    place: ModulePlace,
+    { version, commit }: Pick<FileWish, 'version' | 'commit'>,
+    signal: AbortSignal,
+  ): Promise<{ readonly found: ModuleFolder; readonly hash: string }> {
+    const { objects, mirror } = repository;
+    const pinned = commit !== undefined && (await mirror.storedByAnyone()) !== undefined ? await objects.commit(commit, signal) : undefined;
+    if (pinned === undefined) {
+      const { found, revision } = await this.#exactly(repository, place, version, signal);
+      if (commit === undefined || revision.hash === commit) return { found, hash: revision.hash };
+      throw new HubError(
+        'upstream-invalid',
+        `${place.module}@${version} was made of commit ${commit}, which is gone; its tag is on ${revision.hash} now`,
+      );
+    }
+    const found = await findModule(place, { objects, commit: pinned.hash, name: version }, signal);
+    if (!found.ok) throw new HubError('not-found', `${place.module}@${version}: ${found.reason}`);
+    return { found: found.value, hash: pinned.hash };
   }
 
   async #exactly(repository: Repository, place: ModulePlace, version: Version, signal: AbortSignal): Promise<ModuleRevision> {

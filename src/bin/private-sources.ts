@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { HubError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { HubConfig, PrivateRuleConfig } from '../cli/config/hub-config.ts';
+import type { PrivateSource } from '../hub/homes.ts';
+import type { Turns } from '../hub/turns.ts';
+import type { GitCredential } from '../origin/git/git-remote.ts';
+import { createGitSource } from '../origin/git/git-source.ts';
+import { createTemplateLocator } from '../origin/git/template-locator.ts';
+import { createSourceOrigin } from '../origin/source-origin.ts';
+
+export interface PrivateSourcesParts {
+  readonly turns: Turns;
+  readonly log: Log;
+  /** Where passwords are, and what git's own way out needs. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** By the number of the rule; their owner is the stack. @throws {HubError} config-invalid when a secret is not there */
+export function openPrivateSources(
+  stack: AsyncDisposableStack,
+  config: HubConfig,
+  { turns, log, env }: PrivateSourcesParts,
+): readonly (PrivateSource | undefined)[] {
+  const { httpProxy, httpsProxy, noProxy, caFile } = config.outbound;
+  const environment = {
+    ...env,
+    http_proxy: httpProxy,
+    https_proxy: httpsProxy,
+    HTTPS_PROXY: httpsProxy,
+    no_proxy: noProxy,
+    NO_PROXY: noProxy,
+  };
+  return config.private.map(({ home }) => {
+    if (home.kind !== 'git') return undefined;
+    const { url: template, rootElements } = home;
+    const credential = credentialOf(home.credential, env);
+    const source = stack.use(
+      createGitSource({
+        locator: (tools) => createTemplateLocator({ template, credential, rootElements, ...tools }),
+        mirrors: join(config.dataDir, 'git'),
+        exclusively: (key, work, signal) => turns.run(key, work, signal),
+        environment,
+        caFile,
+        clock: systemClock,
+        log,
+      }),
+    );
+    return { origin: createSourceOrigin(source, template), mode: home.mode };
+  });
+}
+
+type GitHome = Extract<PrivateRuleConfig['home'], { readonly kind: 'git' }>;
+
+function credentialOf(credential: GitHome['credential'], env: PrivateSourcesParts['env']): GitCredential | undefined {
+  switch (credential?.kind) {
+    case undefined:
+      return undefined;
+    case 'ssh-key':
+      return { kind: 'sshKey', file: credential.file };
+    case 'password': {
+      const password = env[credential.passwordEnv];
+      if (password === undefined || password === '')
+        throw new HubError('config-invalid', `the environment variable ${credential.passwordEnv}, which is to hold a password, is not set`);
+      return { kind: 'password', username: credential.username, password };
+    }
+  }
+}
