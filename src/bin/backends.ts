@@ -22,6 +22,8 @@ export function createBackends(process: { version: string; env: NodeJS.ProcessEn
     makeKey: async ({ dataDir }, place) => (await import('./own-keys.ts')).makeOwnKey(place, dataDir),
     openLog: async (config, url) => (await import('./logs.ts')).openLog(config, url, process.version),
     auditStored: async (...args) => (await import('./logs.ts')).auditStoredLog(...args),
+    makeModuleZip: async (...args) => (await import('./module-zips.ts')).moduleZips.makeModuleZip(...args),
+    checkModuleZip: async (...args) => (await import('./module-zips.ts')).moduleZips.checkModuleZip(...args),
     witness: async (config, { isTerminal }, signal) => (await import('./witness.ts')).runWitness(config, isTerminal, signal),
   };
 }

@@ -1,6 +1,8 @@
 import type { LogReader } from '../hub/audit-log.ts';
 import type { StoredAuditReport } from '../hub/audit-stored.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
 import type { VerifierKey } from '../protocol/note.ts';
+import type { Version } from '../protocol/version.ts';
 import type { HubConfig } from './config/hub-config.ts';
 
 /** What `goyi serve` hands over beside the configuration. */
@@ -88,6 +90,13 @@ export interface OwnKey extends KeyPlace {
   readonly verifierKey: string;
 }
 
+export interface ModuleZipPlace {
+  readonly module: ModulePath;
+  readonly version: Version;
+  /** Absolute. */
+  readonly file: string;
+}
+
 /** Disposing of it ends its connections. */
 export interface OpenLog extends AsyncDisposable {
   readonly reader: LogReader;
@@ -128,6 +137,13 @@ export interface Backends {
   openLog(config: HubConfig, url: URL): Promise<OpenLog>;
   /** Reads the data folder of a hub, stopped or running, and asks nobody. */
   auditStored(request: StoredLogRequest, signal: AbortSignal): Promise<StoredAuditReport>;
+  /** Makes the module zip of a folder; `file` must not be there yet. */
+  makeModuleZip(wish: ModuleZipPlace & { readonly folder: string }, signal: AbortSignal): Promise<void>;
+  /** Applies every rule of module zips to a file. */
+  checkModuleZip(
+    zip: ModuleZipPlace,
+    signal: AbortSignal,
+  ): Promise<{ readonly zipHash: string; readonly sizeBytes: number; readonly files: number }>;
   /** Runs a witness until `signal` fires. The configuration has its name and its logs. */
   witness(config: HubConfig, options: { readonly isTerminal: boolean }, signal: AbortSignal): Promise<number>;
 }

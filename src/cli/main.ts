@@ -6,6 +6,7 @@ import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
 import { createCompletionCommand } from './commands/completion.ts';
 import { logCommand } from './commands/log.ts';
+import { publishCommand } from './commands/publish.ts';
 import { serveCommand } from './commands/serve.ts';
 import { warmCommand } from './commands/warm.ts';
 import { witnessCommand } from './commands/witness.ts';
@@ -38,6 +39,7 @@ const commands: readonly CommandSpec[] = [
   warmCommand,
   logCommand,
   witnessCommand,
+  publishCommand,
   adminCommand,
   createCompletionCommand(() => commands),
 ];

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { pipeline } from 'node:stream/promises';
 import { HubError, messageOf } from '../base/errors.ts';
 import { withoutCredentials } from '../base/log.ts';
 
@@ -7,12 +8,22 @@ import { withoutCredentials } from '../base/log.ts';
 export interface HubCall {
   /** http: or https:, without user and password. */
   readonly url: URL;
+  /** `POST` when left out. */
+  readonly method?: 'POST' | 'PUT';
   readonly contentType: string;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | HubCallStream;
+  /** Of whoever calls; sent as a Bearer token, and never shown. */
+  readonly token?: string | undefined;
   /** To the head of the answer. The body is read by the hub first. */
   readonly firstByteMs: number;
   /** Of silence while the answer comes. */
   readonly idleMs: number;
+}
+
+/** A body too large for memory. */
+export interface HubCallStream {
+  readonly sizeBytes: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 export interface HubReply extends AsyncDisposable {
@@ -24,16 +35,24 @@ export interface HubReply extends AsyncDisposable {
 }
 
 /**
- * POSTs to a hub that the operator named: there is no list of allowed origins, no outbound proxy and no redirect, and nothing is retried.
+ * Calls a hub that the operator named: there is no list of allowed origins, no outbound proxy and no redirect, and nothing is retried.
  * Dispose of the reply whether its body was read or not.
  * @throws {HubError} origin-unavailable, origin-timeout, or the signal's reason
  */
-export async function callHub({ url, contentType, body, firstByteMs, idleMs }: HubCall, signal: AbortSignal): Promise<HubReply> {
+export async function callHub(
+  { url, method = 'POST', contentType, body, token, firstByteMs, idleMs }: HubCall,
+  signal: AbortSignal,
+): Promise<HubReply> {
   const shown = withoutCredentials(url.href);
   const options: RequestOptions = {
-    method: 'POST',
+    method,
     agent: false,
-    headers: { 'Content-Type': contentType, 'Content-Length': body.length, Accept: 'application/json, application/x-ndjson' },
+    headers: {
+      'Content-Type': contentType,
+      'Content-Length': 'chunks' in body ? body.sizeBytes : body.length,
+      Accept: 'application/json, application/x-ndjson',
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+    },
   };
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const req = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
@@ -46,7 +65,9 @@ export async function callHub({ url, contentType, body, firstByteMs, idleMs }: H
   signal.addEventListener('abort', onAbort, { once: true });
   silence(firstByteMs);
   if (signal.aborted) onAbort();
-  req.end(body);
+  if (!('chunks' in body)) req.end(body);
+  // A refusal may come before the body is sent: then the rest of it is of no interest, and neither is that it could not be sent.
+  else void pipeline(body.chunks, req).catch((error: unknown) => reject(error));
   const end = (): void => {
     signal.removeEventListener('abort', onAbort);
     req.destroy();

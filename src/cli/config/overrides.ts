@@ -20,6 +20,9 @@ const PREFIX = 'GOYI_';
 /** Names the configuration file itself; read before everything else. */
 export const CONFIG_FILE_VARIABLE = 'GOYI_CONFIG';
 
+/** Holds a token of who calls a hub; no key of a hub's own configuration. */
+export const TOKEN_VARIABLE = 'GOYI_TOKEN';
+
 /** `limits.upstreamSeconds` is `GOYI_LIMITS_UPSTREAM_SECONDS`. */
 export function variableName(key: string): string {
   return PREFIX + key.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase();
@@ -36,7 +39,7 @@ export function readVariables(env: Readonly<Record<string, string | undefined>>,
   const values: Override[] = [];
   const faults: ConfigFault[] = [];
   for (const [name, text] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (!name.startsWith(PREFIX) || name === CONFIG_FILE_VARIABLE || text === undefined) continue;
+    if (!name.startsWith(PREFIX) || name === CONFIG_FILE_VARIABLE || name === TOKEN_VARIABLE || text === undefined) continue;
     const place: Place = { kind: 'variable', name };
     const key = byName.get(name);
     if (key === undefined) {

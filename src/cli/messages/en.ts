@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { en as publish } from './publish.ts';
 import type { Messages } from './zh.ts';
 
 const list = (values: readonly string[]): string => values.join(', ');
@@ -6,6 +7,7 @@ const meant = (nearest: string | undefined): string => (nearest === undefined ? 
 const files = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
 
 export const en: Messages = {
+  publish,
   help: {
     tagline: 'goyi: a self-hosted Go module mirror that proves every byte',
     titles: {},

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
@@ -8,6 +9,7 @@ const list = (values: readonly string[]): string => values.join('、');
 const meant = (nearest: string | undefined): string => (nearest === undefined ? '' : `，是否想写 ${nearest}？`);
 
 export const zh = {
+  publish,
   help: {
     tagline: '驿：自建的、逐字节验证的 Go 模块镜像',
     titles: {
