@@ -94,7 +94,7 @@ test('what cannot be published is said before anything is sent', async () => {
   for (const [args, code, reason] of [
     [['--at', 'v1'], 2, /no version that can be published/],
     [['--at', 'v2.0.0'], 2, /major/],
-    [['--at', 'v1.2.0', '--module', 'public.example/x'], 2, /names pkg\.corp\.example\/Team\/lib/],
+    [['--at', 'v1.2.0', '--module', 'public.example/x'], 4, /no module that is published here/],
     [['--at', 'v1.2.0', '--zip', join(folder, 'lib.go'), '--module', 'pkg.corp.example/Team/lib'], 5, /zip/],
     [[], 2, /--at is missing/],
   ] as const) {

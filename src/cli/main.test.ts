@@ -49,6 +49,8 @@ async function goyi(
       sizeBytes: 2_097_200,
       freeBytesAfter: 1_073_741_824,
     }),
+    makeModuleZip: async () => {},
+    checkModuleZip: async () => ({ zipHash: 'h1:x', sizeBytes: 1, files: 1 }),
     forks: async () => [],
     clearFork: async () => true,
     status: async (given) => ({

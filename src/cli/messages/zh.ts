@@ -3,13 +3,12 @@ import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
-export type Messages = typeof zh;
+export type Messages = typeof texts & { readonly publish: typeof publish };
 
 const list = (values: readonly string[]): string => values.join('、');
 const meant = (nearest: string | undefined): string => (nearest === undefined ? '' : `，是否想写 ${nearest}？`);
 
-export const zh = {
-  publish,
+const texts = {
   help: {
     tagline: '驿：自建的、逐字节验证的 Go 模块镜像',
     titles: {
@@ -354,3 +353,5 @@ export const zh = {
     nobodyMayRead: 'access.anonymous 为空：在有令牌之前，没有人能读取模块',
   },
 };
+
+export const zh: Messages = { ...texts, publish };
