@@ -38,6 +38,7 @@ import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../proto
 import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
+import { issuerUrls } from './access.ts';
 import type { OwnSigner } from './own-keys.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
@@ -50,6 +51,7 @@ export interface WiredHub extends AsyncDisposable {
   readonly sdks: SdkShelf;
   readonly store: BlobStore;
   readonly metadata: Metadata;
+  readonly client: OutboundClient;
   readonly prover: ZipProver;
   /** Which modules are private. */
   readonly names: PrivateNames;
@@ -126,6 +128,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     sdks,
     store,
     metadata,
+    client,
     prover,
     names,
     databases: [...databases, ...ownDatabases].map(({ name }) => name),
@@ -149,7 +152,7 @@ async function openClient(
 ): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
   const witnessUrls = config.ownDatabase?.witnesses.map(({ url }) => url) ?? [];
-  const configuredOrigins = [...upstreamUrls, ...databaseUrls, ...witnessUrls].map((url) => new URL(url));
+  const configuredOrigins = [...upstreamUrls, ...databaseUrls, ...witnessUrls, ...issuerUrls(config.access)].map((url) => new URL(url));
   return openOutboundClient(config, { configuredOrigins, version });
 }
 
