@@ -74,7 +74,7 @@ before(async () => {
   const config = join(world.folder, 'goyi.yaml');
   await writeFile(
     config,
-    `private:\n  - match: "git.corp.example/*"\n    git: "${server.url}/{repo}.git"\n    credential: {username: ${login.username}, passwordEnv: CORP_GIT_PASSWORD}\n`,
+    `access: {anonymous: [read, "read:git.corp.example/*"]}\nprivate:\n  - match: "git.corp.example/*"\n    git: "${server.url}/{repo}.git"\n    credential: {username: ${login.username}, passwordEnv: CORP_GIT_PASSWORD}\n`,
   );
   hub = await world.hub({
     workers: 2,

@@ -25,7 +25,12 @@ const rules = `private:
 async function start(text: string = rules): Promise<HubProcess> {
   const file = join(world.folder, 'goyi.yaml');
   await writeFile(file, text);
-  const env = { GOYI_OWN_DATABASE_NAME: ownDatabase, GOYI_FRESHNESS_NEGATIVE_SECONDS: '60', GOYI_FRESHNESS_LIST_SECONDS: '60' };
+  const env = {
+    GOYI_OWN_DATABASE_NAME: ownDatabase,
+    GOYI_ACCESS_ANONYMOUS: 'read,read:*',
+    GOYI_FRESHNESS_NEGATIVE_SECONDS: '60',
+    GOYI_FRESHNESS_LIST_SECONDS: '60',
+  };
   return world.hub({ workers: 2, args: ['--config', file], env });
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { HubError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import { type Log, silentLog } from '../base/log.ts';
+import type { AccessBackends } from '../cli/access-backends.ts';
 import type { Backends } from '../cli/backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { collectGarbage } from '../hub/collect-garbage.ts';
@@ -13,14 +14,17 @@ import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { resolveUpstreams } from './default-upstreams.ts';
+import { createAccessCommands } from './access-commands.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
 
-export type AdminBackends = Pick<Backends, 'scrub' | 'gc' | 'forks' | 'clearFork' | 'status'>;
+export type AdminBackends = Pick<Backends, 'scrub' | 'gc' | 'forks' | 'clearFork' | 'status' | keyof AccessBackends>;
 
 /** The commands that work on a data folder, beside a running hub or without one. */
 export function createAdmin({ version, env }: { version: string; env: NodeJS.ProcessEnv }): AdminBackends {
   const wired = (config: HubConfig): Promise<WiredHub> => wireForCommand(config, { version, env });
   return {
+    ...createAccessCommands((config) => openMetadata(config, silentLog)),
+
     async scrub(config, { onProgress }, signal) {
       await using hub = await wired(config);
       const { store, metadata, prover, proving: database } = hub;

@@ -8,6 +8,7 @@ import type { HubConfig } from '../cli/config/hub-config.ts';
 import { splitPatterns } from '../protocol/module-pattern.ts';
 import { createHubServer, type HubServer, type TlsMaterial } from '../server/http-server.ts';
 import { aggregate, createTelemetry, type MetricsSnapshot, type Telemetry } from '../server/telemetry.ts';
+import { openAccess, sendsInClear } from './access.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { publicFacts, readOwnSigners } from './own-keys.ts';
 import { openProcessLog } from './process-log.ts';
@@ -25,6 +26,7 @@ class HubWorker {
   readonly #wanted = new Map<number, (snapshots: readonly MetricsSnapshot[]) => void>();
   #collection = 0;
   #hub: WiredHub | undefined;
+  #access: AsyncDisposable | undefined;
   #server: HubServer | undefined;
 
   constructor(start: WorkerStart) {
@@ -40,12 +42,14 @@ class HubWorker {
     this.#hub = hub;
     this.#telemetry.watchStore(() => hub.metadata.totals());
     hub.watchQueues((queue, depth) => this.#telemetry.watchQueue(queue, depth));
+    const access = await openAccess(config, { metadata: hub.metadata, client: hub.client, log: this.#log });
+    this.#access = access;
     const server = createHubServer({
       station: hub.station,
       sdks: hub.sdks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),
-      access: config.access,
+      access,
       names: hub.names,
       privatePatterns: config.private.flatMap(({ match, home }) => (home.kind === 'public' ? [] : splitPatterns(match))),
       tls: await readTls(config),
@@ -66,6 +70,10 @@ class HubWorker {
     const port = await listen(server, config);
     tell({ kind: 'listening', port });
     collectWhenIdle({ onIdle: () => server.releaseMemory(), onRest: () => hub.station.releaseMemory() });
+    if (first && sendsInClear(config) && (await access.logIns.isClosed()))
+      this.#log.warn(
+        'tokens are not taken from other machines until there is TLS: set tls, or publicUrl to the https address in front of the hub',
+      );
     const results = await hub.probe();
     if (first) tell({ kind: 'probed', results });
   }
@@ -89,6 +97,7 @@ class HubWorker {
   /** First the clients, then what served them. */
   async #stop(): Promise<void> {
     await this.#server?.close(this.#start.config.limits.drainMs);
+    await this.#access?.[Symbol.asyncDispose]();
     await this.#hub?.[Symbol.asyncDispose]();
     process.exit(0);
   }

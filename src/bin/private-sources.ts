@@ -4,14 +4,15 @@ import { HubError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { HubConfig, PrivateRuleConfig } from '../cli/config/hub-config.ts';
 import type { PrivateSource } from '../hub/homes.ts';
-import type { Turns } from '../hub/turns.ts';
+import { Turns } from '../hub/turns.ts';
+import type { Metadata } from '../meta/metadata.ts';
 import type { GitCredential } from '../origin/git/git-remote.ts';
 import { createGitSource } from '../origin/git/git-source.ts';
 import { createTemplateLocator } from '../origin/git/template-locator.ts';
 import { createSourceOrigin } from '../origin/source-origin.ts';
 
 export interface PrivateSourcesParts {
-  readonly turns: Turns;
+  readonly metadata: Metadata;
   readonly log: Log;
   /** Where passwords are, and what git's own way out needs. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -21,8 +22,9 @@ export interface PrivateSourcesParts {
 export function openPrivateSources(
   stack: AsyncDisposableStack,
   config: HubConfig,
-  { turns, log, env }: PrivateSourcesParts,
+  { metadata, log, env }: PrivateSourcesParts,
 ): readonly (PrivateSource | undefined)[] {
+  const turns = stack.use(new Turns({ metadata, log }));
   const { httpProxy, httpsProxy, noProxy, caFile } = config.outbound;
   const environment = {
     ...env,

@@ -12,7 +12,6 @@ import { BackgroundScrub } from '../hub/background-scrub.ts';
 import { CosignHeads, type CosignHeadsParts } from '../hub/cosign-heads.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
-import { Turns } from '../hub/turns.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
 import { createHomes } from '../hub/homes.ts';
 import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
@@ -40,6 +39,7 @@ import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { openPrivateSources } from './private-sources.ts';
+import { issuerUrls } from './access.ts';
 import type { OwnSigner } from './own-keys.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
@@ -52,6 +52,7 @@ export interface WiredHub extends AsyncDisposable {
   readonly sdks: SdkShelf;
   readonly store: BlobStore;
   readonly metadata: Metadata;
+  readonly client: OutboundClient;
   readonly prover: ZipProver;
   /** Which modules are private. */
   readonly names: PrivateNames;
@@ -87,14 +88,10 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
   const names = checked(createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' }))));
-  const turns = stack.use(new Turns({ metadata, log }));
-  const homes = createHomes({ names, upstreams, sources: openPrivateSources(stack, config, { turns, log, env: parts.env }) });
-  // A log hashes what the station makes, and the station gives the log what it stores.
+  const sources = openPrivateSources(stack, config, { metadata, log, env: parts.env });
+  const homes = createHomes({ names, upstreams, sources });
   const made = Promise.withResolvers<PrivateModules>();
-  const privateModules: PrivateModules = {
-    isPrivate: (module) => names.of(module).kind !== 'public',
-    hash: async (...version) => (await made.promise).hash(...version),
-  };
+  const privateModules = madeLater(names, made.promise);
   const ownDatabases = await openOwnDatabases(stack, { config, store, metadata, proving: databases[0], privateModules, parts });
   const cosigning = cosignHeads(ownDatabases[0], { config, metadata, client, parts });
   if (cosigning !== undefined) stack.use(cosigning);
@@ -130,6 +127,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     sdks,
     store,
     metadata,
+    client,
     prover,
     names,
     databases: [...databases, ...ownDatabases].map(({ name }) => name),
@@ -145,6 +143,11 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   };
 }
 
+/** A log hashes what the station makes, and the station, which comes later, gives the log what it stores. */
+function madeLater(names: PrivateNames, made: Promise<PrivateModules>): PrivateModules {
+  return { isPrivate: (module) => names.of(module).kind !== 'public', hash: async (...version) => (await made).hash(...version) };
+}
+
 async function openClient(
   config: HubConfig,
   upstreamUrls: readonly string[],
@@ -153,7 +156,7 @@ async function openClient(
 ): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
   const witnessUrls = config.ownDatabase?.witnesses.map(({ url }) => url) ?? [];
-  const configuredOrigins = [...upstreamUrls, ...databaseUrls, ...witnessUrls].map((url) => new URL(url));
+  const configuredOrigins = [...upstreamUrls, ...databaseUrls, ...witnessUrls, ...issuerUrls(config.access)].map((url) => new URL(url));
   return openOutboundClient(config, { configuredOrigins, version });
 }
 

@@ -3,6 +3,7 @@ import type { StoredAuditReport } from '../hub/audit-stored.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { VerifierKey } from '../protocol/note.ts';
 import type { Version } from '../protocol/version.ts';
+import type { AccessBackends } from './access-backends.ts';
 import type { HubConfig } from './config/hub-config.ts';
 
 /** What `goyi serve` hands over beside the configuration. */
@@ -113,7 +114,7 @@ export interface StoredLogRequest {
  * What the commands do, handed in by `bin/` because only it may wire stores, metadata and the server together.
  * Every method throws {HubError}; the command line turns its code into an exit code. `signal` fires on Ctrl-C and SIGTERM.
  */
-export interface Backends {
+export interface Backends extends AccessBackends {
   /** Runs the hub until `signal` fires, then drains. Resolves with the exit code, 0 after an orderly stop. */
   serve(config: HubConfig, options: ServeOptions, signal: AbortSignal): Promise<number>;
   /** Reads and re-proves the whole store; works beside a running hub. `onProgress` may be called often. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type ErrorCode, HubError } from '../base/errors.ts';
+import { CHAIN_START } from '../protocol/audit-chain.ts';
 import type { Backends, ServeOptions } from './backends.ts';
 import { rereadConfig } from './commands/serve.ts';
 import type { HubConfig } from './config/hub-config.ts';
@@ -51,6 +52,11 @@ async function goyi(
     }),
     makeModuleZip: async () => {},
     checkModuleZip: async () => ({ zipHash: 'h1:x', sizeBytes: 1, files: 1 }),
+    newToken: async ({ dataDir }, { name }) => `secret of ${name} in ${dataDir}`,
+    tokens: async () => [],
+    revokeToken: async () => 'absent',
+    auditEntries: async () => {},
+    verifyAudit: async () => ({ checked: 0, cut: CHAIN_START, head: CHAIN_START, fault: undefined }),
     forks: async () => [],
     clearFork: async () => true,
     status: async (given) => ({
@@ -149,7 +155,7 @@ const misuses = [
   { line: 'sevre', says: /^goyi: there is no command sevre; did you mean serve\? goyi --help/ },
   { line: 'frobnicate', says: /^goyi: there is no command frobnicate; goyi --help/ },
   { line: 'admin fork cler', says: /no command admin fork cler; did you mean clear\?/ },
-  { line: 'admin', says: /goyi admin needs a command after it: status, scrub, gc, fork, key\n/ },
+  { line: 'admin', says: /goyi admin needs a command after it: status, scrub, gc, fork, key, token, audit\n/ },
   { line: 'serve --lisen 127.0.0.1:1', says: /no flag --lisen; did you mean --listen\?/ },
   { line: 'serve --frobnicate', says: /no flag --frobnicate; --help lists/ },
   { line: '--frobnicate', says: /no flag --frobnicate/ },

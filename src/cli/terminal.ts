@@ -34,6 +34,11 @@ export class Terminal {
     if (this.json) this.#out.write(`${JSON.stringify(value, undefined, 2)}\n`);
   }
 
+  /** One of many results as a JSON value on a line of its own; nothing without `--json`. */
+  item(value: unknown): void {
+    if (this.json) this.#out.write(`${JSON.stringify(value)}\n`);
+  }
+
   /** A line beside the result. */
   aside(text: string): void {
     this.#endProgress();

@@ -5,38 +5,34 @@ import { unreachable } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { HookDesk } from '../hub/hook-desk.ts';
 import type { Station } from '../hub/station.ts';
+import type { IndexEntry } from '../meta/metadata.ts';
 import type { PrivateNames } from '../policy/private-names.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import { setupScript } from '../scaffold/setup-sh.ts';
 import { Api, isApiTarget } from './api.ts';
-import { TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
+import { Gatekeeper, type Refusal, type ServerAccess } from './gatekeeper.ts';
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
-import { formatIndex, INDEX_CONTENT_TYPE, parseIndexQuery } from './index-feed.ts';
+import { formatIndex, INDEX_CONTENT_TYPE, type IndexQuery, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
 import { parseTarget, route, type Route } from './router.ts';
-import { NO_STORE, sendServed, sendText, SHORT_LIVED, TEXT, type Sender } from './send-answer.ts';
+import { NO_STORE, sendServed, sendText, shortLived, TEXT, type Sender } from './send-answer.ts';
 import { STATUS_CLIENT_LEFT, statusOfFailure } from './status.ts';
 import { METRICS_CONTENT_TYPE } from './telemetry.ts';
 import { SdkAnswers, type SdkAnswersParts } from './sdk-answers.ts';
 import { clientAddress, welcomePage } from './welcome.ts';
-
-/** Who may read without a token. */
-export interface Access {
-  readonly anonymous: readonly 'read'[];
-}
 
 export interface AnsweringParts {
   readonly station: Station;
   readonly sdks: SdkAnswersParts['sdks'];
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
-  readonly access: Access;
+  readonly access: ServerAccess;
   /** Which modules are private. */
   readonly names: PrivateNames;
   /** The same for clients, as GOPRIVATE takes it. */
@@ -56,6 +52,9 @@ export interface AnsweringParts {
   readonly metricsText: () => Promise<string>;
 }
 
+/** What is not open to everybody. */
+type GuardedRoute = Exclude<Route, { kind: 'welcome' | 'setup' | 'healthz' | 'readyz' }>;
+
 const SHELL_SCRIPT = 'text/x-shellscript; charset=utf-8';
 
 const PROBE_FRESH_MS = 1_000;
@@ -69,15 +68,17 @@ export class Answering {
   readonly #api: Api;
   readonly #hooks: HookAnswers;
   readonly #sdks: SdkAnswers;
+  readonly #gatekeeper: Gatekeeper;
   #waiting = 0;
 
   constructor(parts: AnsweringParts, sender: Sender) {
     this.#parts = parts;
     this.#sender = sender;
     const { station, log, clock, metricsText } = parts;
-    this.#api = new Api(parts, sender);
     this.#hooks = new HookAnswers(parts.hooks === undefined ? undefined : { ...parts.hooks, clock }, sender);
     this.#sdks = new SdkAnswers(parts, sender);
+    this.#gatekeeper = new Gatekeeper(parts);
+    this.#api = new Api({ ...parts, gatekeeper: this.#gatekeeper }, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
@@ -133,10 +134,17 @@ export class Answering {
       default:
         break;
     }
-    // One place decides about reading; tokens will be asked for here.
-    if (!this.#parts.access.anonymous.includes('read')) {
-      return this.#refuse(exchange, 'unauthorized', TOKEN_NEEDED, TOKEN_CHALLENGE);
-    }
+    return exchange.req.headers.authorization === undefined ? this.#admit(exchange, asked) : this.#identify(exchange, asked);
+  }
+
+  async #identify(exchange: Exchange, asked: GuardedRoute): Promise<void> {
+    const refusal = await this.#gatekeeper.identify(exchange);
+    return refusal === undefined ? this.#admit(exchange, asked) : this.#turnAway(exchange, refusal);
+  }
+
+  #admit(exchange: Exchange, asked: GuardedRoute): void | Promise<void> {
+    const refusal = this.#gatekeeper.admit(exchange, asked);
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
     switch (asked.kind) {
       case 'metrics':
         exchange.kind = 'probe';
@@ -157,6 +165,10 @@ export class Answering {
       default:
         return unreachable(asked);
     }
+  }
+
+  #turnAway(exchange: Exchange, { code, sentence, headers }: Refusal): void {
+    this.#refuse(exchange, code, sentence, headers);
   }
 
   async #proxy(exchange: Exchange, request: ProxyRequest, cachedOnly: boolean): Promise<void> {
@@ -203,8 +215,21 @@ export class Answering {
   async #index(exchange: Exchange, query: string): Promise<void> {
     const parsed = parseIndexQuery(query);
     if (!parsed.ok) return this.#refuse(exchange, 'bad-request', parsed.reason);
-    const entries = await this.#parts.station.index(parsed.value.sinceUs, parsed.value.limit);
-    sendText(this.#sender, exchange, 200, INDEX_CONTENT_TYPE, formatIndex(entries), ['Cache-Control', SHORT_LIVED]);
+    const entries = await this.#entriesFor(exchange, parsed.value);
+    sendText(this.#sender, exchange, 200, INDEX_CONTENT_TYPE, formatIndex(entries), ['Cache-Control', shortLived(exchange)]);
+  }
+
+  /** A page is full unless the feed ends: whoever reads it takes a short one for the end. */
+  async #entriesFor(exchange: Exchange, { sinceUs, limit }: IndexQuery): Promise<readonly IndexEntry[]> {
+    const seen: IndexEntry[] = [];
+    for (let fromUs = sinceUs; seen.length < limit && !exchange.isOver; ) {
+      const page = await this.#parts.station.index(fromUs, limit);
+      for (const entry of page) if (seen.length < limit && this.#gatekeeper.maySee(exchange, entry.module)) seen.push(entry);
+      const last = page.at(-1);
+      if (last === undefined || page.length < limit) break;
+      fromUs = last.storedAtUs + 1;
+    }
+    return seen;
   }
 
   async #readiness(exchange: Exchange): Promise<void> {
@@ -221,7 +246,7 @@ export class Answering {
   #goGet(exchange: Exchange, module: ModulePath): void {
     const { publicUrl, secure } = this.#parts;
     const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
-    sendText(this.#sender, exchange, 200, HTML, goGetPage(module, address), ['Cache-Control', SHORT_LIVED, 'Vary', 'Host']);
+    sendText(this.#sender, exchange, 200, HTML, goGetPage(module, address), ['Cache-Control', shortLived(exchange), 'Vary', 'Host']);
   }
 
   #welcome(exchange: Exchange): void {
@@ -278,7 +303,7 @@ export class Answering {
     const trailer = status >= 500 ? `(goyi: ${code}, request ${exchange.id})` : undefined;
     // Whether something is cached depends on a request's header, so a cache in between must not keep that it is not.
     const isAbsent = status === 404 && code !== 'not-cached';
-    const headers = ['Cache-Control', isAbsent ? SHORT_LIVED : NO_STORE, 'Goyi-Error', code];
+    const headers = ['Cache-Control', isAbsent ? shortLived(exchange) : NO_STORE, 'Goyi-Error', code];
     if (code === 'overloaded' || code === 'still-fetching') headers.push('Retry-After', '5');
     sendText(this.#sender, exchange, status, TEXT, formatErrorBody(sentence, trailer), [...headers, ...more]);
   }

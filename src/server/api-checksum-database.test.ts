@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { CHECKSUM_DATABASE_PATH, type OwnDatabaseAnswer } from '../api/checksum-database.ts';
 import { parseProblem } from '../api/problem.ts';
+import { accessOf } from './fake-access.ts';
 import { ask, type FakeHub, type FakeHubOptions, startHub } from './fake-station.ts';
 
 const ownDatabase = {
@@ -20,7 +21,7 @@ async function hub(options: FakeHubOptions): Promise<FakeHub> {
 const named = await hub({ ownDatabase });
 const elsewhere = await hub({ ownDatabase, publicUrl: 'https://goyi.example/go' });
 const none = await hub({});
-const closed = await hub({ ownDatabase, access: { anonymous: [] } });
+const closed = await hub({ ownDatabase, access: accessOf([]) });
 
 function codeIn(body: Buffer): string {
   const problem = parseProblem(String(body));

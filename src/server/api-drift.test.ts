@@ -4,6 +4,7 @@ import { DRIFT_PATH, type DriftPage, parseDriftQuery } from '../api/drift.ts';
 import { parseProblem } from '../api/problem.ts';
 import { HubError } from '../base/errors.ts';
 import type { DriftRow } from '../meta/metadata.ts';
+import { accessOf } from './fake-access.ts';
 import { ask, startHub } from './fake-station.ts';
 
 const rowOf = (id: number): DriftRow => ({
@@ -62,7 +63,7 @@ for (const query of ['limit=0', 'limit=1001', 'limit=x', 'limit=', 'before=0', '
 
 test('what may not be asked, or fails, is a problem document', async () => {
   const open = await startHub({ station: { drifts: () => Promise.reject(new HubError('storage-fault', 'the disk is gone')) } });
-  const closed = await startHub({ access: { anonymous: [] } });
+  const closed = await startHub({ access: accessOf([]) });
   for (const [port, path, method, status, code] of [
     [open.port, DRIFT_PATH, 'GET', 503, 'storage-fault'],
     [open.port, `${DRIFT_PATH}?limit=0`, 'GET', 400, 'bad-request'],

@@ -7,11 +7,12 @@ import { PUBLISH_PREFIX } from '../api/publish.ts';
 import { WARM_PATH } from '../api/paths.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HookDesk } from '../hub/hook-desk.ts';
+import { codeOf } from '../base/errors.ts';
 import type { Station } from '../hub/station.ts';
-import { refusalOfWrite, TOKEN_CHALLENGE, TOKEN_NEEDED } from './api-access.ts';
 import { PublishAnswers, publishSubject } from './api-publish.ts';
 import type { WarmAnswers } from './api-warm.ts';
 import { type Exchange, type FailureCode, hasBody } from './exchange.ts';
+import type { Gatekeeper, Refusal, ServerAccess } from './gatekeeper.ts';
 import { clipped, printable } from './printable.ts';
 import { NO_STORE, sendText, type Sender } from './send-answer.ts';
 import { statusOfFailure } from './status.ts';
@@ -27,7 +28,8 @@ export function isApiTarget(target: string | undefined): boolean {
 
 export interface ApiParts {
   readonly station: Station;
-  readonly access: { readonly anonymous: readonly 'read'[] };
+  readonly gatekeeper: Gatekeeper;
+  readonly access: Pick<ServerAccess, 'audit'>;
   /** Undefined: the hub signs none. */
   readonly ownDatabase?: OwnDatabaseSet | undefined;
   /** Undefined: no webhook is configured. */
@@ -57,6 +59,15 @@ export class Api {
   /** @throws {HubError} what is to be refused with {@link refuse} */
   answer(exchange: Exchange): void | Promise<void> {
     exchange.kind = 'api';
+    return exchange.req.headers.authorization === undefined ? this.#call(exchange) : this.#identify(exchange);
+  }
+
+  async #identify(exchange: Exchange): Promise<void> {
+    const refusal = await this.#parts.gatekeeper.identify(exchange);
+    return refusal === undefined ? this.#call(exchange) : this.#turnAway(exchange, refusal);
+  }
+
+  #call(exchange: Exchange): void | Promise<void> {
     const { req } = exchange;
     const [path, query = ''] = (req.url ?? '').split('?', 2);
     if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
@@ -68,22 +79,41 @@ export class Api {
       return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
     }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
-    const refusal = refusalOfWrite(req);
-    if (refusal !== undefined) return this.refuse(exchange, 'forbidden', refusal);
     return this.#warm(exchange, query);
   }
 
   async #publish(exchange: Exchange, path: string): Promise<void> {
     const { req } = exchange;
     if (req.method !== 'PUT') return this.refuse(exchange, 'method-not-allowed', 'a module is published with PUT', ['Allow', 'PUT']);
-    const refusal = refusalOfWrite(req);
-    if (refusal !== undefined) return this.refuse(exchange, 'forbidden', refusal);
-    const { status, body } = await this.#publishes.answer(exchange, publishSubject(path), 'a user of this machine');
+    const subject = publishSubject(path);
+    const { gatekeeper, access } = this.#parts;
+    const refusal = await gatekeeper.admitWrite(exchange, { kind: 'publish', module: subject.module });
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
+    const actor = gatekeeper.actorOf(exchange);
+    const { status, body } = await this.#publishes.answer(exchange, subject, actor).catch((error: unknown) => {
+      access.audit.tally({
+        act: 'refused',
+        actor,
+        subject: `publish ${subject.module}@${subject.version}`,
+        detail: codeOf(error) ?? 'internal',
+      });
+      throw error;
+    });
+    await access.audit.audit({
+      act: 'publish',
+      actor,
+      subject: `${subject.module}@${subject.version}`,
+      detail: status === 201 ? 'new' : 'the same again',
+    });
     sendText(this.#sender, exchange, status, 'application/json', body, ['Cache-Control', NO_STORE]);
   }
 
   /** The call's schema comes with a library of 12 MB, which a worker that nobody calls so does without. */
   async #warm(exchange: Exchange, query: string): Promise<void> {
+    const { gatekeeper, access } = this.#parts;
+    const refusal = await gatekeeper.admitWrite(exchange, { kind: 'admin' });
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
+    access.audit.tally({ act: 'warm', actor: gatekeeper.actorOf(exchange), subject: 'hub' });
     this.#warms ??= import('./api-warm.ts').then(({ WarmAnswers }) => new WarmAnswers(this.#parts, this.#sender));
     return (await this.#warms).answer(exchange, query);
   }
@@ -91,14 +121,14 @@ export class Api {
   /** Public keys and names: as open as what is proved by them. */
   #checksumDatabase(exchange: Exchange): void {
     const { ownDatabase, publicUrl, secure } = this.#parts;
-    if (this.#refusesReading(exchange, CHECKSUM_DATABASE_PATH)) return;
+    if (this.#refusesReading(exchange, CHECKSUM_DATABASE_PATH, 'read-any')) return;
     if (ownDatabase === undefined) return this.refuse(exchange, 'not-found', 'this hub has no checksum database of its own');
     const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
     this.#json(exchange, formatOwnDatabaseAnswer(ownDatabaseAnswer(ownDatabase, address)));
   }
 
   async #drift(exchange: Exchange, query: string): Promise<void> {
-    if (this.#refusesReading(exchange, DRIFT_PATH)) return;
+    if (this.#refusesReading(exchange, DRIFT_PATH, 'audit')) return;
     const asked = parseDriftQuery(query);
     if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
     const { limit, before } = asked.value;
@@ -107,13 +137,12 @@ export class Api {
 
   /** Jobs name private repositories, so they are shown where the operator is. */
   async #jobs(exchange: Exchange, query: string): Promise<void> {
-    if (this.#refusesReading(exchange, JOBS_PATH)) return;
-    if (refusalOfWrite(exchange.req) !== undefined)
-      return this.refuse(
-        exchange,
-        'forbidden',
-        'jobs name private repositories and are shown on the machine of the hub alone: run the command there',
-      );
+    const { req } = exchange;
+    if (req.method !== 'GET' && !exchange.isHead)
+      return this.refuse(exchange, 'method-not-allowed', `${JOBS_PATH} is called with GET`, ['Allow', 'GET, HEAD']);
+    if (hasBody(req)) return this.refuse(exchange, 'bad-request', 'a request here has no body');
+    const refusal = await this.#parts.gatekeeper.admitWrite(exchange, { kind: 'admin' });
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
     const asked = parseDriftQuery(query);
     if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
     const { limit, before } = asked.value;
@@ -121,14 +150,21 @@ export class Api {
   }
 
   /** True when it has answered already: the call is none that reads, or not for this client. */
-  #refusesReading(exchange: Exchange, path: string): boolean {
+  #refusesReading(exchange: Exchange, path: string, needs: 'read-any' | 'audit'): boolean {
     const { req } = exchange;
     if (req.method !== 'GET' && !exchange.isHead)
       this.refuse(exchange, 'method-not-allowed', `${path} is called with GET`, ['Allow', 'GET, HEAD']);
     else if (hasBody(req)) this.refuse(exchange, 'bad-request', 'a request here has no body');
-    else if (!this.#parts.access.anonymous.includes('read')) this.refuse(exchange, 'unauthorized', TOKEN_NEEDED, TOKEN_CHALLENGE);
-    else return false;
+    else {
+      const refusal = this.#parts.gatekeeper.admitRead(exchange, needs);
+      if (refusal === undefined) return false;
+      this.#turnAway(exchange, refusal);
+    }
     return true;
+  }
+
+  #turnAway(exchange: Exchange, { code, sentence, headers }: Refusal): void {
+    this.refuse(exchange, code, sentence, headers);
   }
 
   #json(exchange: Exchange, body: string): void {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HubError, type ErrorCode } from '../base/errors.ts';
 import type { CacheOutcome } from '../base/events.ts';
+import type { Caller } from '../policy/access.ts';
 
 /** What was asked for, as a label of metrics. */
 export type RequestKind =
@@ -19,7 +20,7 @@ export type RequestKind =
   | 'other';
 
 /** Why an answer failed: an {@link ErrorCode}, or one of the few that only a server knows. */
-export type FailureCode = ErrorCode | 'unauthorized' | 'forbidden' | 'range-unsatisfiable' | 'internal';
+export type FailureCode = ErrorCode | 'unauthorized' | 'forbidden' | 'too-many-failures' | 'range-unsatisfiable' | 'internal';
 
 /** One request and its answer, and what will be said of it in log and metrics. Owned by the connection it came on. */
 export class Exchange {
@@ -38,6 +39,10 @@ export class Exchange {
   handedOverBytes = 0;
   outcome: CacheOutcome | undefined;
   failure: FailureCode | undefined;
+  /** Who logged in; undefined: nobody did. */
+  caller: Caller | undefined;
+  /** The answer is not for everybody: no cache that several share may keep it. */
+  isPrivate = false;
   #left: AbortController | undefined;
   #isOver = false;
 

@@ -8,6 +8,7 @@ import type { AnswerOptions, Readiness, Station } from '../hub/station.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import type { OpenBlob } from '../store/blob-store.ts';
 import { noPrivateNames } from '../policy/private-names.ts';
+import { accessOf } from './fake-access.ts';
 import { createHubServer, type HubServer, type HubServerOptions } from './http-server.ts';
 import type { AnswerRecord } from './telemetry.ts';
 
@@ -68,7 +69,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       open: () => Promise.reject(new HubError('not-found', 'no SDK is here')),
     },
     databases: ['sum.golang.org'],
-    access: { anonymous: ['read'] },
+    access: accessOf(['read']),
     names: noPrivateNames,
     privatePatterns: [],
     log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },

@@ -39,7 +39,9 @@ export class HandOver {
   choose(exchange: Exchange, key: BlobKey, sizeBytes: number): HandedOver | undefined {
     const settings = this.#settings;
     if (settings.kind === 'off' || sizeBytes < settings.minBytes) return undefined;
-    if (settings.kind === 'redirect') return { kind: 'location', url: `${settings.prefix}${encodePath(key)}` };
+    // Whoever follows a redirect has shown nobody that it may.
+    if (settings.kind === 'redirect')
+      return exchange.isPrivate ? undefined : { kind: 'location', url: `${settings.prefix}${encodePath(key)}` };
     if (!this.#isFront(exchange.req.socket.remoteAddress)) return undefined;
     if (settings.kind === 'x-accel-redirect')
       return { kind: 'header', name: 'X-Accel-Redirect', value: `${settings.prefix}${encodePath(key)}` };

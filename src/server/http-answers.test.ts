@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { HubError, type ErrorCode } from '../base/errors.ts';
+import { accessOf } from './fake-access.ts';
 import { ask, ETAG, FakeBlob, servedBlob, servedBytes, startHub, type FakeAnswer } from './fake-station.ts';
 import { statusOf } from './status.ts';
 
@@ -238,7 +239,7 @@ test('fills are forbidden by /cached-only/ and by Disable-Module-Fetch', async (
 });
 
 test('without read for anonymous everything but probes and the page is 401', async () => {
-  const closed = await startHub({ answer, access: { anonymous: [] } });
+  const closed = await startHub({ answer, access: accessOf([]) });
   try {
     for (const path of [
       '/rsc.io/quote/@v/list',

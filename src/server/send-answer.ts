@@ -17,7 +17,9 @@ export interface Sender extends BlobSender {
 export const TEXT = 'text/plain; charset=utf-8';
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
-export const SHORT_LIVED = 'max-age=60';
+const PRIVATE_IMMUTABLE = 'private, max-age=31536000, immutable';
+const SHORT_LIVED = 'max-age=60';
+const PRIVATE_SHORT_LIVED = 'private, max-age=60';
 export const NO_STORE = 'no-store';
 
 /**
@@ -32,7 +34,7 @@ export async function sendServed(sender: Sender, exchange: Exchange, served: Ser
   const plan = planOf(exchange, served, blob.sizeBytes);
   if (plan.kind === 'unsatisfiable') return refuseRange(sender, exchange, blob.sizeBytes);
   if (exchange.isHead || plan.kind === 'not-modified' || blob.sizeBytes === 0) {
-    begin(sender, exchange, plan.status, headersOf(served, plan, blob.sizeBytes));
+    begin(sender, exchange, plan.status, headersOf(exchange, served, plan, blob.sizeBytes));
     res.end();
     return;
   }
@@ -43,7 +45,7 @@ export async function sendServed(sender: Sender, exchange: Exchange, served: Ser
   await sendBlob(sender, exchange, {
     blob,
     range,
-    begin: () => begin(sender, exchange, plan.status, headersOf(served, plan, blob.sizeBytes)),
+    begin: () => begin(sender, exchange, plan.status, headersOf(exchange, served, plan, blob.sizeBytes)),
   });
 }
 
@@ -53,7 +55,16 @@ function leaveTo(sender: Sender, exchange: Exchange, served: Served, handedOver:
   switch (handedOver.kind) {
     case 'header': {
       // Of what size it is says who sends it.
-      const headers = ['Content-Type', served.contentType, 'Content-Length', '0', 'Cache-Control', IMMUTABLE, 'Goyi-Cache', served.outcome];
+      const headers = [
+        'Content-Type',
+        served.contentType,
+        'Content-Length',
+        '0',
+        'Cache-Control',
+        immutable(exchange),
+        'Goyi-Cache',
+        served.outcome,
+      ];
       if (served.etag !== undefined) headers.push('ETag', served.etag);
       // nginx says by itself that there are parts of it to be had, and would say it twice.
       if (handedOver.name === 'X-Sendfile') headers.push('Accept-Ranges', 'bytes');
@@ -110,7 +121,7 @@ function sendMemory(sender: Sender, exchange: Exchange, served: Served & { kind:
   const { bytes } = served;
   const plan = planOf(exchange, served, bytes.length);
   if (plan.kind === 'unsatisfiable') return refuseRange(sender, exchange, bytes.length);
-  begin(sender, exchange, plan.status, headersOf(served, plan, bytes.length));
+  begin(sender, exchange, plan.status, headersOf(exchange, served, plan, bytes.length));
   if (exchange.isHead || plan.kind === 'not-modified') {
     res.end();
     return;
@@ -153,8 +164,8 @@ function planOf(exchange: Exchange, served: Served, sizeBytes: number): Plan {
 }
 
 /** One flat array of names and values, which `writeHead` takes as it is. */
-function headersOf(served: Served, plan: Exclude<Plan, { kind: 'unsatisfiable' }>, sizeBytes: number): string[] {
-  const headers = ['Cache-Control', served.immutable ? IMMUTABLE : SHORT_LIVED, 'Goyi-Cache', served.outcome];
+function headersOf(exchange: Exchange, served: Served, plan: Exclude<Plan, { kind: 'unsatisfiable' }>, sizeBytes: number): string[] {
+  const headers = ['Cache-Control', served.immutable ? immutable(exchange) : shortLived(exchange), 'Goyi-Cache', served.outcome];
   if (plan.kind === 'body') {
     headers.push('Content-Type', served.contentType, 'Content-Length', String(plan.range.end - plan.range.start));
     if (plan.status === 206) headers.push('Content-Range', `bytes ${plan.range.start}-${plan.range.end - 1}/${sizeBytes}`);
@@ -166,10 +177,20 @@ function headersOf(served: Served, plan: Exclude<Plan, { kind: 'unsatisfiable' }
   return headers;
 }
 
+function immutable({ isPrivate }: Exchange): string {
+  return isPrivate ? PRIVATE_IMMUTABLE : IMMUTABLE;
+}
+
+/** For what may change, and for what is not there. */
+export function shortLived({ isPrivate }: Exchange): string {
+  return isPrivate ? PRIVATE_SHORT_LIVED : SHORT_LIVED;
+}
+
 function begin(sender: Sender, exchange: Exchange, status: number, headers: string[]): void {
   const { res } = exchange;
   exchange.status = status;
   if (sender.isStopping()) res.shouldKeepAlive = false;
+  if (exchange.isPrivate) headers.push('Vary', 'Authorization');
   headers.push('X-Request-Id', exchange.id, ...sender.commonHeaders);
   res.writeHead(status, headers);
 }

@@ -56,6 +56,8 @@ export function statusOfFailure(code: FailureCode): number {
       return 401;
     case 'forbidden':
       return 403;
+    case 'too-many-failures':
+      return 429;
     case 'range-unsatisfiable':
       return 416;
     case 'internal':

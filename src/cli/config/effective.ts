@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { accessTree } from './access.ts';
 import { formatAddressRange } from './hand-over.ts';
 import { privateTree } from './private.ts';
 import type { HubConfig } from './hub-config.ts';
@@ -40,7 +41,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     ownDatabase: ownDatabaseTree(config.ownDatabase),
     private: privateTree(config.private),
     webhooks: config.webhooks,
-    access: config.access,
+    access: accessTree(config.access),
     store: config.store,
     handOver: handOverTree(config.handOver),
     metadata: config.metadata,

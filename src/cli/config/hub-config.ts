@@ -155,6 +155,25 @@ export interface OwnWitnessConfig {
   readonly key: string;
 }
 
+/** Who may do what; grants as they are written, each of them well formed. */
+export interface AccessConfig {
+  readonly anonymous: readonly string[];
+  /** Each name once. */
+  readonly groups: readonly { readonly name: string; readonly grants: readonly string[] }[];
+  readonly oidc: readonly {
+    readonly issuer: string;
+    readonly audience: string;
+    /** An absolute path, or an https address. */
+    readonly jwks: { readonly kind: 'file'; readonly file: string } | { readonly kind: 'url'; readonly url: string };
+    /** Patterns by claim; groups are among those above. */
+    readonly rules: readonly {
+      readonly claims: Readonly<Record<string, string>>;
+      readonly grants: readonly string[];
+      readonly groups: readonly string[];
+    }[];
+  }[];
+}
+
 /** What `goyi witness` is told. */
 export interface WitnessConfig {
   /** Undefined: this is no configuration of a witness. */
@@ -195,7 +214,7 @@ export interface HubConfig {
     | undefined;
   readonly private: readonly PrivateRuleConfig[];
   readonly webhooks: { readonly hooks: readonly HookConfig[]; readonly chat: readonly ChatConfig[] };
-  readonly access: { readonly anonymous: readonly 'read'[] };
+  readonly access: AccessConfig;
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };
   readonly handOver: HandOverConfig;

@@ -193,7 +193,7 @@ const single = [
   { text: 'listen: 127.0.0.1:65536', fault: /must be HOST:PORT/ },
   { text: 'listen: "256.0.0.1:80"', fault: /must be HOST:PORT/ },
   { text: 'listen: ":8080"', fault: /other machines can reach this address/ },
-  { text: 'listen: "[::]:8080"\naccess: {anonymous: []}', fault: /other machines/ },
+  { text: 'listen: "[::]:8080"\naccess: {groups: []}', fault: /other machines/ },
   { text: 'listen: "hub.corp.example:8080"', fault: /other machines/ },
   { text: 'publicUrl: hub.example', fault: /begins with http/ },
   { text: 'publicUrl: https://u:p@hub.example', fault: /without user/ },
@@ -219,8 +219,8 @@ const single = [
   { text: 'outbound: {proxy: "socks5://a.example"}', fault: /address of a proxy/ },
   { text: 'tls: {keyFile: k}', fault: /needs a certFile/ },
   { text: 'tls: []', fault: /group of keys/ },
-  { text: 'access: {anonymous: [write]}', fault: /must be read/ },
-  { text: 'access: {tokens: []}', fault: /not built yet/ },
+  { text: 'access: {anonymous: [write]}', fault: /no grant/ },
+  { text: 'access: {tokens: []}', fault: /there is no key tokens/ },
   { text: 'ownDatabase: {keyFile: /k/log.key}', fault: /1:24: ownDatabase.keyFile: there is no checksum database without a name/ },
   { text: 'ownDatabase: {former: [{name: a.example, keyFile: /k/a}]}', fault: /1:23: ownDatabase.former: .* without a name/ },
   { text: 'ownDatabase: {name: "a.example+00000000+AAAA"}', fault: /must read host\[\/path\]/ },
@@ -301,6 +301,7 @@ test('every sentence is there in Chinese too', () => {
 
 test('an address that others reach is fine when the configuration says who may read', () => {
   assert.equal(valid('listen: :80\naccess: {anonymous: [read]}').listen.host, '');
+  assert.deepEqual(valid('listen: :80\naccess: {anonymous: []}').access.anonymous, []);
   assert.equal(valid('listen: 0.0.0.0:80', { env: { GOYI_ACCESS_ANONYMOUS: 'read' } }).listen.loopback, false);
   for (const listen of ['127.0.0.1:0', '127.8.8.8:1', '[::1]:1', 'localhost:1', '[::ffff:127.0.0.1]:1', '[0:0:0:0:0:0:0:1]:1']) {
     assert.equal(valid(undefined, { flags: { listen } }).listen.loopback, true, listen);

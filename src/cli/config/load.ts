@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { invariant } from '../../base/invariant.ts';
+import { accessOf, checkAccess } from './access.ts';
 import { compareFaults, type ConfigFault, type Place, type Say } from './faults.ts';
 import { checkHandOver, handOverOf } from './hand-over.ts';
 import type { HubConfig, WitnessConfig } from './hub-config.ts';
@@ -151,12 +152,7 @@ function crossFaults(
     if (!holds && !reads.some((key) => faulty.has(key))) found.push({ path, what: 'value', say });
   };
   const listen = valueOf(parseListen(tree.listen));
-  check(
-    ['listen', 'access.anonymous'],
-    listen.loopback || (tree.access.anonymous?.includes('read') ?? false),
-    ['listen'],
-    (m) => m.config.exposed,
-  );
+  check(['listen', 'access.anonymous'], listen.loopback || tree.access.anonymous !== undefined, ['listen'], (m) => m.config.exposed);
   const { certFile, keyFile } = tree.tls;
   check(
     ['tls.certFile', 'tls.keyFile'],
@@ -179,6 +175,7 @@ function crossFaults(
   checkOwnDatabase(tree, resolvePath(tree.dataDir, ['dataDir']), resolvePath, check);
   checkPrivate(tree, env, check);
   checkWebhooks(tree, env, check);
+  checkAccess(tree, check);
   checkHandOver(tree, check);
   return found;
 }
@@ -220,7 +217,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     ownDatabase: ownDatabaseOf(tree, dataDir, resolvePath),
     private: privateOf(tree, resolvePath),
     webhooks: webhooksOf(tree),
-    access: { anonymous: tree.access.anonymous ?? (listen.loopback ? ['read'] : []) },
+    access: accessOf(tree, listen.loopback, resolvePath),
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },
     handOver: handOverOf(tree, dataDir),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
 import { nearestName } from '../nearest-name.ts';
+import { type AccessFault, type AccessTree, faultsOfAnonymous, faultsOfGroup, faultsOfIssuer, type IssuerTree } from './access.ts';
 import type { Say } from './faults.ts';
 import { parseAddressRanges } from './hand-over.ts';
 import type { HandOverConfig, LogConfig, NameRuleConfig, OwnDatabaseConfig, OwnWitnessConfig } from './hub-config.ts';
@@ -72,12 +73,9 @@ const schema = z.strictObject({
   private: z.array(privateRule()).max(256).default([]),
   webhooks: group(webhooksShape),
   access: group({
-    anonymous: z
-      .array(z.enum(['read']))
-      .max(1)
-      .optional(),
-    tokens: notBuilt(),
-    groups: notBuilt(),
+    anonymous: z.array(z.string()).max(256).check(entries(faultsOfAnonymous)).optional(),
+    groups: z.array(accessGroup()).max(256).default([]),
+    oidc: z.array(identityIssuer()).max(16).default([]),
   }),
   store: group({
     kind: builtOnly('fs', ['fs', 's3']),
@@ -133,7 +131,7 @@ export interface CheckedTree {
   };
   readonly private: readonly PrivateRuleTree[];
   readonly webhooks: WebhooksTree;
-  readonly access: { readonly anonymous?: readonly 'read'[] | undefined };
+  readonly access: AccessTree;
   readonly handOver: {
     readonly kind: HandOverConfig['kind'];
     readonly prefix?: string | undefined;
@@ -217,6 +215,8 @@ const namesInEntry: ReadonlyMap<string, readonly string[]> = new Map([
   ['policy.rules', ['match', 'action', 'reason']],
   ['private', ['match', 'git', 'uploads', 'public', 'rootElements', 'mode', 'credential']],
   ...webhookNames,
+  ['access.groups', ['name', 'grants']],
+  ['access.oidc', ['issuer', 'audience', 'jwksFile', 'jwksUrl', 'rules']],
   ['ownDatabase.former', ['name', 'keyFile', 'sign']],
   ['ownDatabase.witnesses', ['url', 'key']],
 ]);
@@ -296,6 +296,31 @@ function privateRule(): z.ZodType<PrivateRuleTree> {
     .check((context) => {
       for (const { path, say } of faultsOfPrivateRule(context.value)) context.issues.push(custom(context.value, say, [...path]));
     });
+}
+
+function accessGroup(): z.ZodType<AccessTree['groups'][number]> {
+  return z.strictObject({ name: z.string(), grants: z.array(z.string()).max(256) }).check(entries(faultsOfGroup));
+}
+
+function identityIssuer(): z.ZodType<IssuerTree> {
+  const texts = z.array(z.string()).max(256).optional();
+  const rule = z.strictObject({ claims: z.record(z.string(), z.string()), grants: texts, groups: texts });
+  return z
+    .strictObject({
+      issuer: z.string(),
+      audience: z.string(),
+      jwksFile: z.string().optional(),
+      jwksUrl: z.string().optional(),
+      rules: z.array(rule).max(256),
+    })
+    .check(entries(faultsOfIssuer));
+}
+
+/** Every fault at its own place below the value. */
+function entries<T>(faultsOf: (value: T) => readonly AccessFault[]): (context: z.core.ParsePayload<T>) => void {
+  return (context) => {
+    for (const { path, say } of faultsOf(context.value)) context.issues.push(custom(context.value, say, [...path]));
+  };
 }
 
 function checkDatabases(entries: readonly string[]): Read<unknown> {

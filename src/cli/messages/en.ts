@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { en as publish } from './publish.ts';
+import { en as access } from './access.ts';
 import type { Messages } from './zh.ts';
 
 const list = (values: readonly string[]): string => values.join(', ');
@@ -292,7 +293,7 @@ export const en: Messages = {
     missing: 'is missing',
     badListen: 'must be HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, or :8080 for all addresses, with a port from 0 to 65535',
     exposed:
-      'other machines can reach this address, so anybody could read; if that is meant, write access: {anonymous: [read]} in the configuration, else listen on a loopback address such as 127.0.0.1:8080',
+      'other machines can reach this address, so anybody could read; if that is meant, write access: {anonymous: [read]} in the configuration ([] when a token is to be needed), else listen on a loopback address such as 127.0.0.1:8080',
     badPublicUrl: 'must be an address that begins with http:// or https://, without user, ? and #',
     badPath: 'must be a path: not empty, no control characters; ~ is not expanded, write the whole path',
     badUpstream: 'each entry must be an address that begins with http:// or https:// (without ?, # and spaces), or direct, or off',
@@ -360,6 +361,7 @@ export const en: Messages = {
     directNotBuilt: 'direct is accepted, but reading public Git repositories is not built yet in this version: it does nothing for now',
     directAlone: 'direct is the only upstream, so for now nothing can be fetched: only what is stored is served',
     verifyOff: 'verify: off stores and serves modules that no checksum database has proved; use it only if you know what that means',
-    nobodyMayRead: 'access.anonymous is empty: nobody can read modules until there are tokens',
+    nobodyMayRead: 'access.anonymous is empty: only who logs in with a token can read modules',
   },
+  access,
 };

@@ -1,9 +1,10 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
+import { zh as access } from './access.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
-export type Messages = typeof texts & { readonly publish: typeof publish };
+export type Messages = typeof texts & { readonly access: typeof access; readonly publish: typeof publish };
 
 const list = (values: readonly string[]): string => values.join('、');
 const meant = (nearest: string | undefined): string => (nearest === undefined ? '' : `，是否想写 ${nearest}？`);
@@ -293,7 +294,7 @@ const texts = {
     missing: '缺少此项',
     badListen: '应为 主机:端口，如 127.0.0.1:8080、[::1]:8080，或 :8080 表示所有地址；端口为 0 到 65535',
     exposed:
-      '此地址其他机器可以访问，任何人都能读取；若确实如此，请在配置中写明 access: {anonymous: [read]}，否则请监听回环地址，如 127.0.0.1:8080',
+      '此地址其他机器可以访问，任何人都能读取；若确实如此，请在配置中写明 access: {anonymous: [read]}（只许持令牌者读取则写 []），否则请监听回环地址，如 127.0.0.1:8080',
     badPublicUrl: '应为 http:// 或 https:// 开头的网址，不含用户名、?、#',
     badPath: '应为文件路径：不能为空，不能含控制字符，~ 不会被展开，请写完整路径',
     badUpstream: '每项应为 http:// 或 https:// 开头的网址（不含 ?、#、空格），或 direct，或 off',
@@ -350,8 +351,8 @@ const texts = {
     directNotBuilt: 'direct 已接受，但本版本还不能自己读取公共 Git 仓库：它暂不起作用',
     directAlone: '只配置了 direct，因此目前没有任何上游可用：只提供已存储的内容',
     verifyOff: 'verify: off：不经校验数据库证明就存储并提供模块，请只在明白后果时使用',
-    nobodyMayRead: 'access.anonymous 为空：在有令牌之前，没有人能读取模块',
+    nobodyMayRead: 'access.anonymous 为空：只有用令牌登录者能读取模块',
   },
 };
 
-export const zh: Messages = { ...texts, publish };
+export const zh: Messages = { ...texts, access, publish };
