@@ -1,6 +1,6 @@
 // Repositories whose content, objects or names of references are unusual.
 import type { Step } from './git-repository.ts';
-import { type GitWorld, code, go, rootOf, words } from './git-world.ts';
+import { type GitWorld, code, go, rootOf } from './git-world.ts';
 
 const attributes: GitWorld = {
   name: 'attributes',

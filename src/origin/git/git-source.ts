@@ -80,7 +80,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
     this.#limits = limits;
     this.#git = git;
     this.#locate = options.locator({
-      probe: createProbe({ git, knownHostsFile: this.#knownHostsFile, limits }),
+      probe: createProbe({ git, knownHostsFile: this.#knownHostsFile, timeoutMs: limits.answerMs }),
       isMirrored: (root, remote) => this.#isMirrored(root, remote),
     });
   }

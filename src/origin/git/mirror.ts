@@ -16,6 +16,7 @@ import type { Log } from '../../base/log.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
 import type { GitCommand, GitResult } from './git-command.ts';
 import { type GitRemote, accessTo, remoteError } from './git-remote.ts';
+import { listRemote } from './list-remote.ts';
 import { type Refs, parseRefs } from './refs.ts';
 
 /** Runs `run` while no other process of the hub runs anything of the same key. */
@@ -120,14 +121,10 @@ export class Mirror {
   }
 
   async #list(signal: AbortSignal): Promise<Refs> {
-    const { remote, limits } = this.#options;
-    const result = await this.#runRemote(
-      ['ls-remote', '-q', '--end-of-options', remote.url],
-      { timeoutMs: limits.answerMs, outputBytesMax: REFS_BYTES_MAX },
-      signal,
-    );
-    if (result.code !== 0) throw remoteError(remote, result);
-    return parseRefs(result.stdout.toString('utf8'));
+    const { git, knownHostsFile, remote, limits } = this.#options;
+    const listing = await listRemote({ git, knownHostsFile, timeoutMs: limits.answerMs }, remote, signal);
+    if (listing.kind !== 'found') throw listing.error;
+    return listing.refs;
   }
 
   /** Under the lock. */
@@ -181,9 +178,16 @@ export class Mirror {
       );
     }, SIZE_CHECK_MS);
     try {
-      const result = await this.#runRemote(
-        [...args, '--end-of-options', remote.url, ...specs],
-        { timeoutMs: limits.transferMs, outputBytesMax: OUTPUT_BYTES_MAX },
+      const { git, knownHostsFile } = this.#options;
+      const result = await git.run(
+        {
+          args: [...args, '--end-of-options', remote.url, ...specs],
+          repository: this.folder,
+          kind: 'network',
+          timeoutMs: limits.transferMs,
+          outputBytesMax: OUTPUT_BYTES_MAX,
+          ...accessTo(remote, knownHostsFile),
+        },
         AbortSignal.any([signal, tooLarge.signal]),
       );
       if (result.code !== 0) throw remoteError(remote, result);
@@ -260,24 +264,6 @@ export class Mirror {
   #runLocal(args: readonly string[], signal: AbortSignal, outputBytesMax = OUTPUT_BYTES_MAX): Promise<GitResult> {
     const { git, limits } = this.#options;
     return git.run({ args, repository: this.folder, kind: 'local', outputBytesMax, timeoutMs: limits.transferMs }, signal);
-  }
-
-  #runRemote(
-    args: readonly string[],
-    bounds: { readonly timeoutMs: number; readonly outputBytesMax: number },
-    signal: AbortSignal,
-  ): Promise<GitResult> {
-    const { git, remote, knownHostsFile } = this.#options;
-    return git.run(
-      {
-        args,
-        kind: 'network',
-        ...bounds,
-        ...accessTo(remote, knownHostsFile),
-        ...(args[0] === 'fetch' ? { repository: this.folder } : {}),
-      },
-      signal,
-    );
   }
 }
 
