@@ -1,6 +1,6 @@
 // How the Git source finds repositories, what it says of servers that refuse or fail, and what never leaves it.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { codeOf, messageOf } from '../src/base/errors.ts';
@@ -234,6 +234,22 @@ test('neither password nor host stands among the arguments of any git process, a
   }
 });
 
+test('a damaged mirror is a fault, never an absence, and is made anew', async () => {
+  await using folder = await temporaryFolder();
+  await makeRepository(join(folder.path, 'repositories'), 'team/lib', { steps: [{ commit: 'one', files: goMod }, { tag: 'v1.0.0' }] });
+  await using server = await startGitServer(join(folder.path, 'repositories'));
+  const recipe = { template: `${server.url}/{repo}.git`, rootElements: 3 };
+  {
+    await using source = startGitSource(folder.path, recipe);
+    await source.resolve(lib, 'v1.0.0', soon());
+  }
+  await rm(join(folder.path, 'git', 'git.corp.example', 'team', 'lib.git', 'objects'), { recursive: true });
+  await mkdir(join(folder.path, 'git', 'git.corp.example', 'team', 'lib.git', 'objects'));
+  await using source = startGitSource(folder.path, recipe);
+  assert.equal((await failureOf(source.resolve(lib, 'v1.0.0', soon()))).code, 'storage-fault');
+  assert.equal((await source.resolve(lib, 'v1.0.0', soon())).version, 'v1.0.0');
+});
+
 test('limits: a repository that is too large, a server that hangs, a caller that leaves', async () => {
   await using folder = await temporaryFolder();
   await makeRepository(join(folder.path, 'repositories'), 'team/lib', { steps: [{ commit: 'one', files: goMod }, { tag: 'v1.0.0' }] });
@@ -249,6 +265,18 @@ test('limits: a repository that is too large, a server that hangs, a caller that
     await using source = startGitSource(folder.path, { template, rootElements: 3, limits: { answerMs: 300 } });
     assert.equal((await failureOf(source.versions(lib, soon()))).code, 'origin-timeout');
   }
+  server.trouble = undefined;
+  {
+    await using source = startGitSource(folder.path, { template, rootElements: 3, limits: { repositoryBytesMax: 100 } });
+    const failure = await failureOf(source.resolve(lib, 'main', soon()));
+    assert.equal(failure.code, 'upstream-invalid');
+    assert.match(failure.message, /larger than 100 bytes/);
+  }
+  server.trouble = (request) => {
+    request.resume();
+    hung.resolve();
+    return true;
+  };
   hung = Promise.withResolvers();
   const source = startGitSource(folder.path, { template, rootElements: 3 });
   const leave = new AbortController();

@@ -57,6 +57,8 @@ export interface MirrorOptions {
 const REFS_BYTES_MAX: number = 64 * 1024 * 1024;
 const OUTPUT_BYTES_MAX: number = 1024 * 1024;
 const REFS_FILE = 'goyi-refs';
+const REMOTE_FILE = 'goyi-remote';
+const REMAKE_MS = 600_000;
 /** More than these are made into few. */
 const PACKS_MAX = 30;
 const SIZE_CHECK_MS = 1000;
@@ -68,6 +70,7 @@ export class Mirror {
   #fresh: { readonly refs: Refs; readonly atMs: number } | undefined;
   /** The listing whose objects are known to be here. */
   #stored: Refs | undefined;
+  #distrustedAtMs: number | undefined;
 
   constructor(options: MirrorOptions) {
     this.#options = options;
@@ -115,6 +118,16 @@ export class Mirror {
     return this.#fetches.do(refs.text, (flight) => exclusively(lockKey, (held) => this.#fetch(refs, held), flight), signal);
   }
 
+  /** To be called when something that is listed cannot be read: from the next question on the mirror is made anew, at most once in {@link REMAKE_MS}. */
+  async distrust(reason: string): Promise<void> {
+    const { clock, log } = this.#options;
+    if (this.#distrustedAtMs !== undefined && clock.monotonicMs() - this.#distrustedAtMs < REMAKE_MS) return;
+    this.#distrustedAtMs = clock.monotonicMs();
+    log.warn('a Git mirror is damaged and will be fetched anew', { folder: this.folder, detail: reason });
+    for (const name of [REFS_FILE, REMOTE_FILE]) await rm(join(this.folder, name), { force: true });
+    this.#stored = undefined;
+  }
+
   stop(reason: Error): void {
     this.#listings.abortAll(reason);
     this.#fetches.abortAll(reason);
@@ -145,9 +158,7 @@ export class Mirror {
       refs = after;
     }
     await this.#tidy(signal);
-    const file = join(this.folder, REFS_FILE);
-    await writeFile(`${file}.new`, `${this.#options.remote.url}\n${refs.text}`);
-    await rename(`${file}.new`, file);
+    await this.#writeStored(refs);
     this.#fresh = { refs, atMs: this.#options.clock.monotonicMs() };
     return (this.#stored = refs);
   }
@@ -168,15 +179,11 @@ export class Mirror {
       '--no-recurse-submodules',
     ];
     const tooLarge = new AbortController();
-    const timer = setInterval(() => {
-      this.#sizeBytes().then(
-        (sizeBytes) => {
-          const message = `the repository at ${remote.url} is larger than ${limits.repositoryBytesMax} bytes`;
-          if (sizeBytes > limits.repositoryBytesMax) tooLarge.abort(new HubError('upstream-invalid', message));
-        },
-        () => {},
-      );
-    }, SIZE_CHECK_MS);
+    const check = async (): Promise<void> => {
+      if ((await this.#sizeBytes()) <= limits.repositoryBytesMax) return;
+      tooLarge.abort(new HubError('upstream-invalid', `the repository at ${remote.url} is larger than ${limits.repositoryBytesMax} bytes`));
+    };
+    const timer = setInterval(() => void check().catch(() => {}), SIZE_CHECK_MS);
     try {
       const { git, knownHostsFile } = this.#options;
       const result = await git.run(
@@ -191,9 +198,11 @@ export class Mirror {
         AbortSignal.any([signal, tooLarge.signal]),
       );
       if (result.code !== 0) throw remoteError(remote, result);
+      await check();
+      tooLarge.signal.throwIfAborted();
     } finally {
       clearInterval(timer);
-      if (tooLarge.signal.aborted) await this.#removeHalfPacks();
+      if (tooLarge.signal.aborted) await rm(this.folder, { recursive: true, force: true });
     }
   }
 
@@ -213,7 +222,7 @@ export class Mirror {
     const { remote } = this.#options;
     const format = [...refs.hashes.values()].some((hash) => hash.length === 64) ? 'sha256' : 'sha1';
     const sign = `${remote.url} ${format}\n`;
-    const file = join(this.folder, 'goyi-remote');
+    const file = join(this.folder, REMOTE_FILE);
     if ((await readIfThere(file)) === sign) return this.#removeHalfPacks();
     await rm(this.folder, { recursive: true, force: true });
     this.#stored = undefined;
@@ -244,6 +253,13 @@ export class Mirror {
     const newline = text?.indexOf('\n') ?? -1;
     if (text === undefined || text.slice(0, newline) !== this.#options.remote.url) return undefined;
     return parseRefs(text.slice(newline + 1));
+  }
+
+  /** On the disk only after the objects are, which git syncs itself: what is listed is there also after the power was cut. */
+  async #writeStored(refs: Refs): Promise<void> {
+    const file = join(this.folder, REFS_FILE);
+    await writeFile(`${file}.new`, `${this.#options.remote.url}\n${refs.text}`, { flush: true });
+    await rename(`${file}.new`, file);
   }
 
   async #sizeBytes(): Promise<number> {
