@@ -14,11 +14,12 @@ export interface SourceRecipe {
   readonly credential?: GitCredential;
   readonly rootElements?: number;
   readonly limits?: GitSourceOptions['limits'];
+  readonly environment?: GitSourceOptions['environment'];
 }
 
 /** A Git source as the hub has one, its mirrors below `folder`, alone in its process. */
 export function startGitSource(folder: string, recipe: SourceRecipe): ModuleSource & AsyncDisposable {
-  const { template, credential, rootElements, limits } = recipe;
+  const { template, credential, rootElements, limits, environment = process.env } = recipe;
   const turns = new Map<string, Promise<unknown>>();
   return createGitSource({
     locator: (tools) => createTemplateLocator({ template, credential, rootElements, ...tools }),
@@ -31,7 +32,7 @@ export function startGitSource(folder: string, recipe: SourceRecipe): ModuleSour
       turns.set(key, turn);
       return turn;
     },
-    environment: process.env,
+    environment,
     // Every question of a test sees what the test did just before.
     limits: { refsMs: 0, ...limits },
     clock: systemClock,

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
-import { HubError } from '../../base/errors.ts';
+import { HubError, codeOf, messageOf } from '../../base/errors.ts';
 import { type Log, withoutCredentials } from '../../base/log.ts';
 import { isRetracted } from '../../protocol/go-mod-facts.ts';
 import { legacyGoMod } from '../../protocol/go-mod.ts';
@@ -87,13 +87,17 @@ class GitSource implements ModuleSource, AsyncDisposable {
     this.#limits = limits;
     this.#git = git;
     this.#locate = options.locator({
-      probe: createProbe({ git, knownHostsFile: this.#knownHostsFile, limits }),
+      probe: createProbe({ git, knownHostsFile: this.#knownHostsFile, timeoutMs: limits.answerMs }),
       isMirrored: (root, remote) => this.#isMirrored(root, remote),
     });
   }
 
   async versions(module: ModulePath, signal: AbortSignal): Promise<readonly Version[]> {
     const { place, repository } = await this.#find(module, signal);
+    return this.#watched(repository, this.#versions(repository, place, signal));
+  }
+
+  async #versions(repository: Repository, place: ModulePlace, signal: AbortSignal): Promise<readonly Version[]> {
     const { mirror, objects } = repository;
     const fresh = await mirror.fresh(signal);
     const listed = taggedVersions(place, fresh);
@@ -103,9 +107,8 @@ class GitSource implements ModuleSource, AsyncDisposable {
 
   async resolve(module: ModulePath, query: string, signal: AbortSignal): Promise<SourceVersion> {
     const { place, repository } = await this.#find(module, signal);
-    const { version, revision } = await (query === 'latest'
-      ? this.#latest(repository, place, signal)
-      : this.#resolve(repository, place, query, signal));
+    const resolving = query === 'latest' ? this.#latest(repository, place, signal) : this.#resolve(repository, place, query, signal);
+    const { version, revision } = await this.#watched(repository, resolving);
     const { hash, ref } = revision;
     const url = withoutCredentials(repository.mirror.remote.url);
     const subdir = place.folder === '' ? undefined : place.folder;
@@ -129,7 +132,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
 
   async #goMod({ module, version, commit }: FileWish, signal: AbortSignal): Promise<Buffer> {
     const { place, repository } = await this.#find(module, signal);
-    const { found } = await this.#at(repository, place, { version, commit }, signal);
+    const { found } = await this.#watched(repository, this.#at(repository, place, { version, commit }, signal));
     const bytes = found.goMod ?? Buffer.from(legacyGoMod(module));
     if (bytes.length > MODULE_GO_MOD_BYTES_MAX)
       throw new HubError('upstream-invalid', `go.mod of ${module}@${version} is larger than ${MODULE_GO_MOD_BYTES_MAX} bytes`);
@@ -138,13 +141,23 @@ class GitSource implements ModuleSource, AsyncDisposable {
 
   async #zip({ module, version, commit }: FileWish, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const { place, repository } = await this.#find(module, signal);
-    const { found, hash } = await this.#at(repository, place, { version, commit }, signal);
-    return moduleZipOf(repository.objects, { module, version, commit: hash, folder: found.folder }, signal);
+    const { found, hash } = await this.#watched(repository, this.#at(repository, place, { version, commit }, signal));
+    return this.#watched(repository, moduleZipOf(repository.objects, { module, version, commit: hash, folder: found.folder }, signal));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { mirror } of this.#repositories.values()) mirror.stop(new HubError('canceled', 'the hub is stopping'));
     await this.#git[Symbol.asyncDispose]();
+  }
+
+  /** A mirror that cannot be read is made anew. */
+  async #watched<T>({ mirror }: Repository, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (codeOf(error) === 'storage-fault') await mirror.distrust(messageOf(error));
+      throw error;
+    }
   }
 
   async #find(module: ModulePath, signal: AbortSignal): Promise<{ readonly place: ModulePlace; readonly repository: Repository }> {

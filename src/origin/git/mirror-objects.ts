@@ -67,6 +67,12 @@ export class MirrorObjects {
     return commit;
   }
 
+  /** Whether there is an object of this whole hash, of whatever kind. */
+  async has(hash: string, signal: AbortSignal): Promise<boolean> {
+    const { code, stdout } = await this.#run(['cat-file', '--batch-check'], signal, { input: `${hash}\n` });
+    return code === 0 && / \w+ \d+\n$/.test(stdout.toString('latin1'));
+  }
+
   /** The bytes as they are stored, without what attributes would do to them; undefined where there is no file of that path. A symbolic link is its text. */
   async file(commit: string, path: string, signal: AbortSignal): Promise<Buffer | undefined> {
     const [file] = await this.files(commit, [path], signal);

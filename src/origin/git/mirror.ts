@@ -16,6 +16,7 @@ import type { Log } from '../../base/log.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
 import type { GitCommand, GitResult } from './git-command.ts';
 import { type GitRemote, accessTo, remoteError } from './git-remote.ts';
+import { listRemote } from './list-remote.ts';
 import { type Refs, parseRefs } from './refs.ts';
 
 /** Runs `run` while no other process of the hub runs anything of the same key. */
@@ -56,6 +57,8 @@ export interface MirrorOptions {
 const REFS_BYTES_MAX: number = 64 * 1024 * 1024;
 const OUTPUT_BYTES_MAX: number = 1024 * 1024;
 const REFS_FILE = 'goyi-refs';
+const REMOTE_FILE = 'goyi-remote';
+const REMAKE_MS = 600_000;
 /** More than these are made into few. */
 const PACKS_MAX = 30;
 const SIZE_CHECK_MS = 1000;
@@ -67,6 +70,7 @@ export class Mirror {
   #fresh: { readonly refs: Refs; readonly atMs: number } | undefined;
   /** The listing whose objects are known to be here. */
   #stored: Refs | undefined;
+  #distrustedAtMs: number | undefined;
 
   constructor(options: MirrorOptions) {
     this.#options = options;
@@ -114,20 +118,26 @@ export class Mirror {
     return this.#fetches.do(refs.text, (flight) => exclusively(lockKey, (held) => this.#fetch(refs, held), flight), signal);
   }
 
+  /** To be called when something that is listed cannot be read: from the next question on the mirror is made anew, at most once in {@link REMAKE_MS}. */
+  async distrust(reason: string): Promise<void> {
+    const { clock, log } = this.#options;
+    if (this.#distrustedAtMs !== undefined && clock.monotonicMs() - this.#distrustedAtMs < REMAKE_MS) return;
+    this.#distrustedAtMs = clock.monotonicMs();
+    log.warn('a Git mirror is damaged and will be fetched anew', { folder: this.folder, detail: reason });
+    for (const name of [REFS_FILE, REMOTE_FILE]) await rm(join(this.folder, name), { force: true });
+    this.#stored = undefined;
+  }
+
   stop(reason: Error): void {
     this.#listings.abortAll(reason);
     this.#fetches.abortAll(reason);
   }
 
   async #list(signal: AbortSignal): Promise<Refs> {
-    const { remote, limits } = this.#options;
-    const result = await this.#runRemote(
-      ['ls-remote', '-q', '--end-of-options', remote.url],
-      { timeoutMs: limits.answerMs, outputBytesMax: REFS_BYTES_MAX },
-      signal,
-    );
-    if (result.code !== 0) throw remoteError(remote, result);
-    return parseRefs(result.stdout.toString('utf8'));
+    const { git, knownHostsFile, remote, limits } = this.#options;
+    const listing = await listRemote({ git, knownHostsFile, timeoutMs: limits.answerMs }, remote, signal);
+    if (listing.kind !== 'found') throw listing.error;
+    return listing.refs;
   }
 
   /** Under the lock. */
@@ -148,9 +158,7 @@ export class Mirror {
       refs = after;
     }
     await this.#tidy(signal);
-    const file = join(this.folder, REFS_FILE);
-    await writeFile(`${file}.new`, `${this.#options.remote.url}\n${refs.text}`);
-    await rename(`${file}.new`, file);
+    await this.#writeStored(refs);
     this.#fresh = { refs, atMs: this.#options.clock.monotonicMs() };
     return (this.#stored = refs);
   }
@@ -171,25 +179,30 @@ export class Mirror {
       '--no-recurse-submodules',
     ];
     const tooLarge = new AbortController();
-    const timer = setInterval(() => {
-      this.#sizeBytes().then(
-        (sizeBytes) => {
-          const message = `the repository at ${remote.url} is larger than ${limits.repositoryBytesMax} bytes`;
-          if (sizeBytes > limits.repositoryBytesMax) tooLarge.abort(new HubError('upstream-invalid', message));
-        },
-        () => {},
-      );
-    }, SIZE_CHECK_MS);
+    const check = async (): Promise<void> => {
+      if ((await this.#sizeBytes()) <= limits.repositoryBytesMax) return;
+      tooLarge.abort(new HubError('upstream-invalid', `the repository at ${remote.url} is larger than ${limits.repositoryBytesMax} bytes`));
+    };
+    const timer = setInterval(() => void check().catch(() => {}), SIZE_CHECK_MS);
     try {
-      const result = await this.#runRemote(
-        [...args, '--end-of-options', remote.url, ...specs],
-        { timeoutMs: limits.transferMs, outputBytesMax: OUTPUT_BYTES_MAX },
+      const { git, knownHostsFile } = this.#options;
+      const result = await git.run(
+        {
+          args: [...args, '--end-of-options', remote.url, ...specs],
+          repository: this.folder,
+          kind: 'network',
+          timeoutMs: limits.transferMs,
+          outputBytesMax: OUTPUT_BYTES_MAX,
+          ...accessTo(remote, knownHostsFile),
+        },
         AbortSignal.any([signal, tooLarge.signal]),
       );
       if (result.code !== 0) throw remoteError(remote, result);
+      await check();
+      tooLarge.signal.throwIfAborted();
     } finally {
       clearInterval(timer);
-      if (tooLarge.signal.aborted) await this.#removeHalfPacks();
+      if (tooLarge.signal.aborted) await rm(this.folder, { recursive: true, force: true });
     }
   }
 
@@ -209,7 +222,7 @@ export class Mirror {
     const { remote } = this.#options;
     const format = [...refs.hashes.values()].some((hash) => hash.length === 64) ? 'sha256' : 'sha1';
     const sign = `${remote.url} ${format}\n`;
-    const file = join(this.folder, 'goyi-remote');
+    const file = join(this.folder, REMOTE_FILE);
     if ((await readIfThere(file)) === sign) return this.#removeHalfPacks();
     await rm(this.folder, { recursive: true, force: true });
     this.#stored = undefined;
@@ -242,6 +255,13 @@ export class Mirror {
     return parseRefs(text.slice(newline + 1));
   }
 
+  /** On the disk only after the objects are, which git syncs itself: what is listed is there also after the power was cut. */
+  async #writeStored(refs: Refs): Promise<void> {
+    const file = join(this.folder, REFS_FILE);
+    await writeFile(`${file}.new`, `${this.#options.remote.url}\n${refs.text}`, { flush: true });
+    await rename(`${file}.new`, file);
+  }
+
   async #sizeBytes(): Promise<number> {
     const sizes = (await this.#packFiles()).map(async (name) => (await stat(join(this.folder, 'objects', 'pack', name))).size);
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
@@ -260,24 +280,6 @@ export class Mirror {
   #runLocal(args: readonly string[], signal: AbortSignal, outputBytesMax = OUTPUT_BYTES_MAX): Promise<GitResult> {
     const { git, limits } = this.#options;
     return git.run({ args, repository: this.folder, kind: 'local', outputBytesMax, timeoutMs: limits.transferMs }, signal);
-  }
-
-  #runRemote(
-    args: readonly string[],
-    bounds: { readonly timeoutMs: number; readonly outputBytesMax: number },
-    signal: AbortSignal,
-  ): Promise<GitResult> {
-    const { git, remote, knownHostsFile } = this.#options;
-    return git.run(
-      {
-        args,
-        kind: 'network',
-        ...bounds,
-        ...accessTo(remote, knownHostsFile),
-        ...(args[0] === 'fetch' ? { repository: this.folder } : {}),
-      },
-      signal,
-    );
   }
 }
 

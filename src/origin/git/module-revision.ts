@@ -137,6 +137,7 @@ class Conversion {
     const { state, revision, place } = this.#subject;
     let highest: Version | undefined;
     for (const tag of await state.objects.mergedTags(revision.hash, this.#signal)) {
+      if (tagHash(state.refs, tag) === undefined) continue;
       const version = this.#tagVersion(tag)?.version;
       if (version === undefined || !tag.startsWith(place.tagPrefix) || compareSemver(version, highest ?? '') <= 0) continue;
       if (await this.#isAllowed(version)) highest = version;

@@ -52,8 +52,11 @@ export async function statRevision({ refs, objects }: RepositoryState, name: str
   if (found.kind === 'ambiguous') throw new HubError('not-found', `ambiguous revision ${name}`);
   if (found.kind === 'unknown') throw new HubError('not-found', `unknown revision ${name}`);
   const commit = await objects.commit(found.hash, signal);
-  if (commit === undefined)
-    throw new HubError('not-found', found.kind === 'ref' ? `${found.ref} is on no commit` : `unknown revision ${name}`);
+  if (commit === undefined) {
+    if (found.kind === 'hash') throw new HubError('not-found', `unknown revision ${name}`);
+    await mustHave(objects, found.hash, signal);
+    throw new HubError('not-found', `${found.ref} is on no commit`);
+  }
   const ref = found.kind === 'ref' ? found.ref : undefined;
   return { ...commit, ref, name: ref === `refs/tags/${name}` ? name : commit.hash, tags: tagsOn(refs, commit.hash) };
 }
@@ -63,6 +66,12 @@ export async function statHead({ refs, objects }: RepositoryState, signal: Abort
   const hash = refs.hashes.get('HEAD');
   if (hash === undefined) throw new HubError('not-found', 'the repository has no commits on its default branch');
   const commit = await objects.commit(hash, signal);
+  if (commit === undefined) await mustHave(objects, hash, signal);
   if (commit === undefined) throw new HubError('not-found', 'the default branch of the repository is on no commit');
   return { ...commit, ref: 'HEAD', name: commit.hash, tags: tagsOn(refs, commit.hash) };
+}
+
+/** What is listed and cannot be found is a fault of the mirror, and no absence. */
+async function mustHave(objects: MirrorObjects, hash: string, signal: AbortSignal): Promise<void> {
+  if (!(await objects.has(hash, signal))) throw new HubError('storage-fault', `the mirror does not have object ${hash}, which it lists`);
 }

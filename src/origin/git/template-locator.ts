@@ -11,9 +11,8 @@ import { LRUCache } from 'lru-cache';
 import { HubError } from '../../base/errors.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
 import type { ModulePath } from '../../protocol/module-path.ts';
-import type { GitCommand, GitResult } from './git-command.ts';
-import { type GitCredential, type GitRemote, accessTo, faultOf, remoteError } from './git-remote.ts';
-import type { GitLimits } from './mirror.ts';
+import type { GitCredential, GitRemote } from './git-remote.ts';
+import { type ListTools, listRemote } from './list-remote.ts';
 
 export interface LocatedRepository extends GitRemote {
   /** The module path of the repository's root. */
@@ -87,30 +86,12 @@ export function createTemplateLocator(options: TemplateLocatorOptions): Locate {
 }
 
 /** Asks a server whether there is a repository. */
-export function createProbe({
-  git,
-  knownHostsFile,
-  limits,
-}: {
-  readonly git: GitCommand;
-  readonly knownHostsFile: string;
-  readonly limits: GitLimits;
-}): Probe {
+export function createProbe(tools: ListTools): Probe {
   return async (remote, signal) => {
-    const args = ['ls-remote', '-q', '--end-of-options', remote.url, 'HEAD'];
-    const run = {
-      args,
-      kind: 'network',
-      outputBytesMax: 1024 * 1024,
-      timeoutMs: limits.answerMs,
-      ...accessTo(remote, knownHostsFile),
-    } as const;
-    const result: GitResult = await git.run(run, signal);
-    if (result.code === 0) return { kind: 'found' };
-    const error = remoteError(remote, result);
-    const kind = faultOf(result);
-    if (kind === 'trouble') throw error;
-    return { kind, error };
+    const listing = await listRemote(tools, remote, signal);
+    if (listing.kind === 'found') return { kind: 'found' };
+    if (listing.kind === 'trouble') throw listing.error;
+    return { kind: listing.kind, error: listing.error };
   };
 }
 

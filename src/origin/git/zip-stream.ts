@@ -1,10 +1,10 @@
 /**
- * Writes a module zip from front to back while its files come in. Deflating happens on the threads of libuv, small files several at once; no more
+ * Writes a module zip from front to back while its files come in. Deflating happens on the threads of libuv but for tiny files, small ones several at once; no more
  * than {@link PENDING_BYTES_MAX} and one chunk of a large file are held, whatever the module's size. The same files give the same bytes.
  */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { crc32, createDeflateRaw, deflateRaw } from 'node:zlib';
+import { crc32, createDeflateRaw, deflateRaw, deflateRawSync } from 'node:zlib';
 import { HubError } from '../../base/errors.ts';
 import { MODULE_ZIP_BYTES_MAX } from '../../protocol/module-zip.ts';
 import { createSizeCheck } from '../../protocol/module-zip-plan.ts';
@@ -17,6 +17,8 @@ export interface ZipInput {
   readonly body: AsyncIterable<Buffer>;
 }
 
+/** Of files that are deflated at once: a fraction of a millisecond, and less than the way to another thread and back. */
+const TINY_BYTES_MAX: number = 8 * 1024;
 /** Of files whose content is held whole. */
 const SMALL_BYTES_MAX: number = 1024 * 1024;
 const PENDING_BYTES_MAX: number = 4 * 1024 * 1024;
@@ -27,11 +29,30 @@ interface Deflated {
   readonly name: Buffer;
   readonly crc32: number;
   readonly sizeBytes: number;
-  readonly bytes: Promise<Buffer>;
+  readonly bytes: Buffer | Promise<Buffer>;
 }
 
 /** `prefix` is `PATH@VERSION/`. @throws {HubError} zip-invalid for sizes against the rules, or what the files throw */
-export async function* writeModuleZip(prefix: string, files: AsyncIterable<ZipInput>): AsyncGenerator<Buffer, void, undefined> {
+export function writeModuleZip(prefix: string, files: AsyncIterable<ZipInput>): AsyncGenerator<Buffer, void, undefined> {
+  return inLargeChunks(zipPieces(prefix, files));
+}
+
+/** Hundreds of files fit in one chunk: whoever takes them has something to do for each. */
+async function* inLargeChunks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let parts: Buffer[] = [];
+  let partBytes = 0;
+  for await (const piece of pieces) {
+    parts.push(piece);
+    partBytes += piece.length;
+    if (partBytes < CHUNK_BYTES) continue;
+    yield parts.length === 1 ? piece : Buffer.concat(parts);
+    parts = [];
+    partBytes = 0;
+  }
+  if (parts.length > 0) yield Buffer.concat(parts);
+}
+
+async function* zipPieces(prefix: string, files: AsyncIterable<ZipInput>): AsyncGenerator<Buffer, void, undefined> {
   const writer = new ZipWriter();
   const checkSize = createSizeCheck();
   const pending: Deflated[] = [];
@@ -50,7 +71,12 @@ export async function* writeModuleZip(prefix: string, files: AsyncIterable<ZipIn
       const name = Buffer.from(prefix + path);
       if (sizeBytes <= SMALL_BYTES_MAX) {
         const content = await readWhole(body, sizeBytes);
-        pending.push({ name, crc32: crc32(content), sizeBytes, bytes: deflate(content) });
+        pending.push({
+          name,
+          crc32: crc32(content),
+          sizeBytes,
+          bytes: sizeBytes <= TINY_BYTES_MAX ? deflateRawSync(content) : deflate(content),
+        });
         pendingBytes += sizeBytes;
         yield* flush(PENDING_BYTES_MAX);
       } else {
@@ -62,7 +88,7 @@ export async function* writeModuleZip(prefix: string, files: AsyncIterable<ZipIn
     yield* writer.end();
   } finally {
     // Of what nobody reads any more, failures are nobody's either.
-    for (const { bytes } of pending) bytes.catch(() => {});
+    for (const { bytes } of pending) if (bytes instanceof Promise) bytes.catch(() => {});
   }
 }
 
@@ -74,7 +100,9 @@ class ZipWriter {
     const offset = this.#offset;
     const compressed = await file.bytes;
     const facts = { crc32: file.crc32, compressedBytes: compressed.length, sizeBytes: file.sizeBytes };
-    yield this.#count(Buffer.concat([zipLocalHeader(file.name), compressed, zipDescriptor(facts)]));
+    yield this.#count(zipLocalHeader(file.name));
+    yield this.#count(compressed);
+    yield this.#count(zipDescriptor(facts));
     this.#written.push({ name: file.name, offset, ...facts });
   }
 
@@ -106,18 +134,7 @@ class ZipWriter {
 
   *end(): Generator<Buffer, void, undefined> {
     const offset = this.#offset;
-    let parts: Buffer[] = [];
-    let partBytes = 0;
-    for (const file of this.#written) {
-      const header = zipCentralHeader(file);
-      parts.push(header);
-      partBytes += header.length;
-      if (partBytes < CHUNK_BYTES) continue;
-      yield this.#count(Buffer.concat(parts));
-      parts = [];
-      partBytes = 0;
-    }
-    if (parts.length > 0) yield this.#count(Buffer.concat(parts));
+    for (const file of this.#written) yield this.#count(zipCentralHeader(file));
     yield this.#count(zipEnd({ files: this.#written.length, offset, sizeBytes: this.#offset - offset }));
   }
 
