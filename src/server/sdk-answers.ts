@@ -4,7 +4,7 @@ import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
 import { formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
 import type { Exchange } from './exchange.ts';
 import { HTML } from './go-get-page.ts';
-import { type Sender, SHORT_LIVED, TEXT, sendServed, sendText } from './send-answer.ts';
+import { type Sender, shortLived, TEXT, sendServed, sendText } from './send-answer.ts';
 import { sdkPage } from './sdk-page.ts';
 import { clientAddress, prefersChinese } from './welcome.ts';
 
@@ -48,7 +48,7 @@ export class SdkAnswers {
     if (isDigest) {
       const { sha256 } = await sdks.describe(name.value, options, exchange.signal);
       // As the Go project serves it: the digits and nothing else.
-      return sendText(this.#sender, exchange, 200, TEXT, sha256, ['Cache-Control', SHORT_LIVED]);
+      return sendText(this.#sender, exchange, 200, TEXT, sha256, ['Cache-Control', shortLived(exchange)]);
     }
     const served = await sdks.open(name.value, options, exchange.signal);
     if (exchange.isOver) {
@@ -63,13 +63,13 @@ export class SdkAnswers {
     const all = byRelease(await this.#parts.sdks.list(options, exchange.signal)).map(releaseOf);
     const releases = isWhole ? all : supported(all);
     if (query.get('mode') === 'json') {
-      sendText(this.#sender, exchange, 200, 'application/json', formatSdkIndex(releases), ['Cache-Control', SHORT_LIVED]);
+      sendText(this.#sender, exchange, 200, 'application/json', formatSdkIndex(releases), ['Cache-Control', shortLived(exchange)]);
       return;
     }
     const { publicUrl, secure } = this.#parts;
     const { host, 'accept-language': language } = exchange.req.headers;
     const page = sdkPage({ address: clientAddress({ publicUrl, host, secure }), releases, isWhole }, prefersChinese(language));
-    const headers = ['Cache-Control', SHORT_LIVED, 'Vary', 'Accept-Language, Host', 'Content-Security-Policy', CONTENT_POLICY];
+    const headers = ['Cache-Control', shortLived(exchange), 'Vary', 'Accept-Language, Host', 'Content-Security-Policy', CONTENT_POLICY];
     sendText(this.#sender, exchange, 200, HTML, page, headers);
   }
 }
