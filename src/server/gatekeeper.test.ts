@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { test } from 'node:test';
-import { createPrivateNames } from '../policy/private-names.ts';
+import { createPrivateNames, noPrivateNames } from '../policy/private-names.ts';
 import { accessOf, type FakeAccess } from './fake-access.ts';
+import { Exchange } from './exchange.ts';
+import { Gatekeeper } from './gatekeeper.ts';
 import { ask, type FakeHub, type FakeHubOptions, type Reply, servedBytes, startHub } from './fake-station.ts';
 
 const names = createPrivateNames([{ match: 'git.corp.example/*', public: false }]);
@@ -260,3 +263,25 @@ test('nobody writes without a token once there is one', () =>
     const reply = await get('/api/v1/modules/git.corp.example/team/lib/@v/v1.0.0.zip', undefined, { method: 'PUT' });
     assert.deepEqual([reply.status, reply.headers['goyi-error']], [401, 'unauthorized']);
   }));
+
+test('credentials that came in the clear from another machine are refused, whether they are right or wrong', async () => {
+  const access = accessOf(['read']);
+  const token = access.give('good', ['admin']);
+  const identify = async (
+    remoteAddress: string,
+    parts: { secure: boolean; publicUrl: string | undefined },
+  ): Promise<string | undefined> => {
+    const authorization = `Bearer ${token}`;
+    const req = { headers: { authorization }, headersDistinct: { authorization: [authorization] }, socket: { remoteAddress } };
+    const exchange = new Exchange(req as unknown as IncomingMessage, {} as ServerResponse, 'id', 0);
+    const refusal = await new Gatekeeper({ access, names: noPrivateNames, ...parts }).identify(exchange);
+    assert.equal(exchange.caller === undefined, refusal !== undefined);
+    return refusal?.sentence;
+  };
+  const clear = { secure: false, publicUrl: undefined };
+  assert.match((await identify('192.0.2.7', clear)) ?? '', /https alone.*revoked/);
+  assert.match((await identify('192.0.2.7', { ...clear, publicUrl: 'http://goyi.corp.example' })) ?? '', /https alone/);
+  assert.equal(await identify('127.0.0.1', clear), undefined);
+  assert.equal(await identify('192.0.2.7', { ...clear, secure: true }), undefined);
+  assert.equal(await identify('192.0.2.7', { ...clear, publicUrl: 'https://goyi.corp.example' }), undefined);
+});
