@@ -25,8 +25,9 @@ import {
   sdkFolderOf,
   wantedOf,
 } from '../sdk/sdk-context.ts';
-import { type InstalledSdk, type SdkFolder, replaceFile, samePlatform } from '../sdk/sdk-folder.ts';
+import { type InstalledSdk, type SdkFolder, releasesFor, replaceFile, samePlatform } from '../sdk/sdk-folder.ts';
 import { type InstallParts, checkArchive, fetchArchive, installSdk, proofOf } from '../sdk/sdk-install.ts';
+import { chooseRelease } from '../sdk/sdk-query.ts';
 import { SdkProgress } from '../sdk/sdk-progress.ts';
 import { FolderSource, type OfferedSdk, type SdkSource, besides } from '../sdk/sdk-source.ts';
 
@@ -98,7 +99,7 @@ async function install(config: HubConfig, invocation: Invocation): Promise<numbe
       progress.end(nameOf(sdk.name));
     }
   });
-  return tell(outcomes, { present, missing, folder, invocation, quiet });
+  return await tell(outcomes, { present, missing, folder, invocation, quiet });
 }
 
 type Outcome = { readonly ok: true; readonly sdk: InstalledSdk } | { readonly ok: false; readonly error: unknown };
@@ -146,9 +147,11 @@ async function tell(
   return failures.length === 0 ? exitCodes.done : worstExitCode(failures.map(({ code }) => exitCodeOf(code)));
 }
 
-/** The first SDK of a machine is its default. */
+/** The first SDK of a machine is its default; the newest, when several come at once. */
 async function makeDefault(installed: readonly InstalledSdk[], folder: SdkFolder): Promise<string | undefined> {
-  const usable = installed.find(({ name }) => samePlatform(name, hostPlatform));
+  const release = chooseRelease({ kind: 'stable' }, releasesFor(installed, hostPlatform));
+  const here = installed.filter(({ name }) => samePlatform(name, hostPlatform));
+  const usable = here.find(({ name }) => name.release === release) ?? here[0];
   if (usable === undefined || (await folder.current()) !== undefined) return undefined;
   await folder.setCurrent(usable);
   return nameOf(usable.name);
@@ -263,7 +266,7 @@ async function bundleOne(
   const onFile = (files: number): void => onProgress({ step: 'unpacking', files });
   await checkArchive({ sdk, path: archive.path, into: undefined, proof, key, onFile }, signal);
   const path = join(out, formatArchiveName(sdk.name));
-  return doing(`write ${path}`, async () => {
+  return await doing(`write ${path}`, async () => {
     if (proof !== undefined) await replaceFile(`${path}${besides.proof}`, formatLogProof(proof));
     await replaceFile(`${path}${besides.digest}`, `${archive.sha256}\n`);
     const next = `${path}.${process.pid}`;
