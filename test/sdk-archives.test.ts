@@ -90,7 +90,7 @@ test('an archive holds what the module holds, with names and modes as Go needs t
     lines.every((line) => /^-rw(?:-r--r--|xr-xr-x) 0\/0 +\d+ 2026-08-28 16:20 go\//.test(line)),
     stdout,
   );
-  const executable = lines.filter((line) => line.startsWith('-rwx')).map((line) => line.split(' go/')[1]);
+  const executable = lines.filter((line) => line.startsWith('-rwx')).map((line) => line.split(' go/')[1] ?? '');
   assert.deepEqual(executable.sort(), ['bin/go', 'bin/gofmt', 'lib/wasm/go_js_wasm_exec', 'pkg/tool/linux_amd64/compile']);
   const names = lines.map((line) => line.split(' go/')[1] ?? '');
   assert.ok(names.includes('src/go.mod') && names.includes('src/cmd/go.mod'));

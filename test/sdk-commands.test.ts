@@ -60,7 +60,7 @@ async function user(settings: Readonly<Record<string, string>> = {}): Promise<Us
 }
 
 async function visible({ sdks }: User): Promise<readonly string[]> {
-  return (await readdir(sdks).catch((): string[] => [])).filter((name) => /^go1/.test(name)).sort();
+  return (await readdir(sdks).catch((): string[] => [])).filter((name) => name.startsWith('go1')).sort();
 }
 
 test('three versions side by side, chosen by default, by project, by name; then removed and pruned', async () => {

@@ -4,7 +4,7 @@ import type { FindingId } from '../../hub/audit-findings.ts';
 import { type SdkMessages, sdkZh } from './sdk-zh.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
-export type Messages = typeof texts & { readonly publish: typeof publish };
+export type Messages = typeof texts & { readonly publish: typeof publish; readonly sdk: SdkMessages };
 
 const list = (values: readonly string[]): string => values.join('、');
 const meant = (nearest: string | undefined): string => (nearest === undefined ? '' : `，是否想写 ${nearest}？`);
@@ -164,10 +164,6 @@ const texts = {
     cleared: (database: string): string => `已解除 ${database} 的冻结；运行中的镜像站会在下次查询时重新使用它`,
     forgot: (database: string): string => `已解除 ${database} 的冻结并忘记其树头；此后以它下次给出的树头为准`,
     notFrozen: (database: string): string => `${database} 没有被冻结`,
-  },
-  /** In a file of its own, whose type has to be said here. */
-  get sdk(): SdkMessages {
-    return sdkZh;
   },
   warm: {
     unreadable: (path: string, reason: string): string => `无法读取 ${path}（${reason}）`,
@@ -359,4 +355,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, publish };
+export const zh: Messages = { ...texts, publish, sdk: sdkZh };
