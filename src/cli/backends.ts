@@ -1,6 +1,7 @@
 import type { LogReader } from '../hub/audit-log.ts';
 import type { StoredAuditReport } from '../hub/audit-stored.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
+import type { OutboundClient } from '../net/outbound-client.ts';
 import type { VerifierKey } from '../protocol/note.ts';
 import type { Version } from '../protocol/version.ts';
 import type { AccessBackends } from './access-backends.ts';
@@ -136,6 +137,8 @@ export interface Backends extends AccessBackends {
   makeKey(config: HubConfig, place: KeyPlace): Promise<OwnKey | undefined>;
   /** A log at an address that the operator named. Nothing is asked before its reader is. */
   openLog(config: HubConfig, url: URL): Promise<OpenLog>;
+  /** The configuration's way out to a hub that the user named; the caller disposes of it. */
+  openClient(config: HubConfig, hub: URL): Promise<OutboundClient>;
   /** Reads the data folder of a hub, stopped or running, and asks nobody. */
   auditStored(request: StoredLogRequest, signal: AbortSignal): Promise<StoredAuditReport>;
   /** Makes the module zip of a folder; `file` must not be there yet. */

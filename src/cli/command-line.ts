@@ -30,6 +30,8 @@ export function readCommandLine(argv: readonly string[], commands: readonly Comm
   });
   // Group commands answer for unknown names themselves, so that the sentence is ours.
   root.allowExcessArguments();
+  // What stands behind `--` is for the command alone, whatever it looks like.
+  root.enablePositionalOptions();
   root.configureOutput({
     writeOut: (text) => (help += text),
     writeErr: () => {},
@@ -67,12 +69,15 @@ function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked:
   const keyOfOption = addFlags(command, spec, messages);
   for (const below of spec.commands ?? []) attach(command, below, messages, onAsked);
   if (spec.run === undefined) {
-    command.allowExcessArguments().action(() => {
-      refuseOperands(command, messages);
-      throw new UsageError(
-        `${messages.usage.commandNeeded(commandPath(command))}: ${command.commands.map((below) => below.name()).join(', ')}`,
-      );
-    });
+    command
+      .enablePositionalOptions()
+      .allowExcessArguments()
+      .action(() => {
+        refuseOperands(command, messages);
+        throw new UsageError(
+          `${messages.usage.commandNeeded(commandPath(command))}: ${command.commands.map((below) => below.name()).join(', ')}`,
+        );
+      });
     return;
   }
   command.allowExcessArguments(false).action(() => {

@@ -16,6 +16,11 @@ export async function patternsNotForProxies(env: Env): Promise<string> {
   return patterns === 'none' ? '' : patterns;
 }
 
+/** What the go command has for a setting, from the environment or else from the file that `go env -w` writes; '' when it is not set. */
+export async function goSetting(env: Env, name: string): Promise<string> {
+  return env[name] || (await readGoEnvFile(env)).get(name) || '';
+}
+
 async function readGoEnvFile(env: Env): Promise<ReadonlyMap<string, string>> {
   const path = goEnvFile(env);
   if (path === undefined) return new Map();

@@ -71,6 +71,7 @@ async function goyi(
     readKey: async () => undefined,
     makeKey: async () => undefined,
     openLog: () => Promise.reject(new HubError('origin-unavailable', 'no network here')),
+    openClient: () => Promise.reject(new HubError('origin-unavailable', 'no network here')),
     auditStored: () => Promise.reject(new HubError('not-found', 'nothing here')),
     witness: async (given) => {
       config = given;

@@ -7,6 +7,7 @@ import { adminCommand } from './commands/admin.ts';
 import { createCompletionCommand } from './commands/completion.ts';
 import { logCommand } from './commands/log.ts';
 import { publishCommand } from './commands/publish.ts';
+import { sdkCommand } from './commands/sdk.ts';
 import { serveCommand } from './commands/serve.ts';
 import { warmCommand } from './commands/warm.ts';
 import { witnessCommand } from './commands/witness.ts';
@@ -40,6 +41,7 @@ const commands: readonly CommandSpec[] = [
   logCommand,
   witnessCommand,
   publishCommand,
+  sdkCommand,
   adminCommand,
   createCompletionCommand(() => commands),
 ];

@@ -193,15 +193,13 @@ export class SdkShelf implements AsyncDisposable {
     const version = toolchainVersion(name);
     const request = { kind: 'file', file: 'zip', module: TOOLCHAIN_MODULE, version } as const;
     const served = await station.answer(request, { ...options, fill: true }, signal);
-    if (served.kind === 'bytes')
-      throw new HubError('upstream-invalid', `${TOOLCHAIN_MODULE}@${version} is no SDK of Go: its zip has ${served.bytes.length} bytes`);
-    await using zip = served.blob;
+    await using zip = served.kind === 'blob' ? served.blob : undefined;
     const startedMs = clock.monotonicMs();
     const key = sdkArchiveKey(name);
     await store.setAside(key, 'an archive without a manifest: the hub ended while it was being stored');
-    await using copy = zip.localPath === undefined ? await this.#localCopy(zip) : undefined;
+    await using copy = zip?.localPath === undefined ? await this.#localCopy(served) : undefined;
     await using staged = await store.stage({ digest: 'given' });
-    const localPath = zip.localPath ?? copy?.localPath ?? '';
+    const localPath = zip?.localPath ?? copy?.localPath ?? '';
     const form = name.os === 'windows' ? 'zip' : 'tar.gz';
     const packed = await packer.pack({ localPath, module: TOOLCHAIN_MODULE, version, form }, (piece) => staged.append(piece), signal);
     const h1 = parseHash(packed.h1);
@@ -215,10 +213,12 @@ export class SdkShelf implements AsyncDisposable {
     log.info('an SDK archive was made of its toolchain module', { file: formatArchiveName(name), sizeBytes, seconds });
   }
 
-  async #localCopy(blob: OpenBlob): ReturnType<BlobStore['stage']> {
+  /** Of what is in memory, or in a store that is not on this machine. */
+  async #localCopy(served: Served): ReturnType<BlobStore['stage']> {
     const copy = await this.#parts.store.stage();
     try {
-      for await (const chunk of chunksOf(blob)) await copy.append(chunk);
+      if (served.kind === 'bytes') await copy.append(served.bytes);
+      else for await (const chunk of chunksOf(served.blob)) await copy.append(chunk);
       return copy;
     } catch (error) {
       await copy[Symbol.asyncDispose]();

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { en as publish } from './publish.ts';
 import { en as access } from './access.ts';
+import { sdkEn } from './sdk-en.ts';
 import type { Messages } from './zh.ts';
 
 const list = (values: readonly string[]): string => values.join(', ');
@@ -161,6 +162,7 @@ export const en: Messages = {
     forgot: (database: string): string => `${database} is released and its head forgotten; the next head it gives is believed`,
     notFrozen: (database: string): string => `${database} is not frozen`,
   },
+  sdk: sdkEn,
   warm: {
     unreadable: (path: string, reason: string): string => `${path} cannot be read (${reason})`,
     nothingThere: (path: string): string => `there is neither a go.mod nor a go.sum in ${path}`,

@@ -2,9 +2,14 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
+import { sdkZh as sdk } from './sdk-zh.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
-export type Messages = typeof texts & { readonly access: typeof access; readonly publish: typeof publish };
+export type Messages = typeof texts & {
+  readonly access: typeof access;
+  readonly publish: typeof publish;
+  readonly sdk: typeof sdk;
+};
 
 const list = (values: readonly string[]): string => values.join('、');
 const meant = (nearest: string | undefined): string => (nearest === undefined ? '' : `，是否想写 ${nearest}？`);
@@ -355,4 +360,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, publish };
+export const zh: Messages = { ...texts, access, publish, sdk };

@@ -89,7 +89,7 @@ export class HubSource implements SdkSource {
     // Loaded only here: most commands prove nothing.
     const { proveRecord } = await import('../../hub/prove-record.ts');
     const wanted = { module: TOOLCHAIN_MODULE, version: toolchainVersion(name) };
-    return proveRecord({ reader: log.reader, key: this.#parts.key, ...wanted }, signal);
+    return await proveRecord({ reader: log.reader, key: this.#parts.key, ...wanted }, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
