@@ -33,6 +33,7 @@ class Bench {
   readonly resolved: string[] = [];
   /** go.mod by version; what is not here does not exist. */
   readonly versions: Map<string, string> = new Map();
+  readonly stored: Map<string, string> = new Map();
   readonly faults: Map<string, ErrorCode> = new Map();
   readonly denied: Map<string, string> = new Map();
   commitNow = 'a'.repeat(40);
@@ -46,11 +47,17 @@ class Bench {
       events: silentEvents,
       ports: {
         roots: (asked) => rootsOf(asked, [{ match: 'git.example/*', url: 'https://git.example/{repo}.git', rootElements: undefined }]),
-        build: async (module) => {
+        look: async (module) => {
           this.#fail(nameOf(module));
-          const goMod = this.versions.get(nameOf(module));
-          if (goMod === undefined) throw new HubError('not-found', 'no such version');
-          return { goMod, commit: 'a'.repeat(40), commitNow: this.commitNow };
+          const goMod = this.stored.get(nameOf(module)) ?? this.versions.get(nameOf(module));
+          if (!this.versions.has(nameOf(module)) || goMod === undefined) throw new HubError('not-found', 'no such version');
+          return { goMod, commit: this.stored.has(nameOf(module)) ? 'a'.repeat(40) : undefined, commitNow: this.commitNow };
+        },
+        archive: async (module) => {
+          this.#fail(`zip of ${nameOf(module)}`);
+          const goMod = this.stored.get(nameOf(module)) ?? this.versions.get(nameOf(module)) ?? '';
+          this.stored.set(nameOf(module), goMod);
+          return goMod;
         },
         resolve: async (module) => {
           atOnce += 1;
@@ -109,9 +116,13 @@ gateTest('a module in a folder, a /v2 and an incompatible one are found by their
   assert.match(await bench.look({ tag: 'v3.0.0' }), /^archive \S+@v3\.0\.0\+incompatible:/);
 });
 
-const blocked: readonly (readonly [title: string, arm: (bench: Bench) => void, reason: RegExp])[] = [
+const blocked: readonly (readonly [title: string, arm: (bench: Bench) => unknown, reason: RegExp])[] = [
   ['a policy that forbids it', (bench) => bench.denied.set(`${lib}@v1.0.0`, 'use v2'), /^use v2$/],
-  ['a zip against the rules', (bench) => bench.faults.set(`${lib}@v1.0.0`, 'zip-invalid'), /zip-invalid/],
+  [
+    'a zip against the rules',
+    (bench) => bench.faults.set(`zip of ${lib}@v1.0.0`, 'zip-invalid').delete('z.example/z@v1.0.0'),
+    /zip-invalid/,
+  ],
   [
     'a go.mod of another module',
     (bench) => bench.versions.set(`${lib}@v1.0.0`, 'module other.example/m\n'),
@@ -149,6 +160,7 @@ for (const [title, arm, reason] of blocked)
     assert.equal(verdict?.kind, 'block');
     assert.match(verdict.reason, reason);
     assert.equal(bench.reports[0]?.verdict, 'block');
+    assert.equal(bench.stored.size, 0);
     bench.faults.clear();
     bench.denied.clear();
     bench.versions.set(`${lib}@v1.0.0`, `module ${lib}\n`);

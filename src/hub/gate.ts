@@ -1,11 +1,11 @@
 /**
  * The gate: what happens when a host says that a tag was pushed. The versions that the tag can be are looked for at the source that the configuration
- * names; each that exists is made, stored and recorded as any request would do it, and then looked at:
+ * names; each that exists is looked at, and stored with its records when nothing speaks against it:
  *
  * 1. the name policy lets it pass;
- * 2. the zip keeps the rules of module zips (it was stored), and its go.mod names this module;
- * 3. every line of go.mod is one that the go command accepts, with canonical versions;
- * 4. each requirement is to be had through the hub, proved as everything is.
+ * 2. its go.mod names this module, and every line of it is one that the go command accepts, with canonical versions;
+ * 3. each requirement is to be had through the hub, proved as everything is;
+ * 4. its zip keeps the rules of module zips.
  *
  * What passes is archived, what does not is blocked with the first reason found. Either stands for ever, unless an operator releases a block. What is only
  * out of reach for now decides nothing: the job comes again.
@@ -21,13 +21,13 @@ import { modulesOfTag } from './tag-modules.ts';
 import type { TagEvent } from './tag-event.ts';
 import type { Verdicts } from './verdicts.ts';
 
-/** A version as the source has it and the hub has stored it. */
-export interface BuiltVersion {
+/** A version as the hub has stored it or, before that, as its source has it. */
+export interface SeenVersion {
   /** The text of its go.mod. */
   readonly goMod: string;
-  /** The commit that what is stored was made of, when that is known. */
+  /** The commit that what is stored was made of; undefined when nothing is stored, or that is not known. */
   readonly commit: string | undefined;
-  /** The commit that the tag stands for now, when the source says so. */
+  /** The commit that the tag stands for now. */
   readonly commitNow: string | undefined;
 }
 
@@ -35,11 +35,10 @@ export interface BuiltVersion {
 export interface GatePorts {
   /** The module paths of the root of the event's repository; empty when no private module lives there. */
   roots(event: TagEvent): readonly ModulePath[];
-  /**
-   * Makes and stores `.info`, `.mod` and `.zip`, with their records, unless they are stored.
-   * @throws {HubError} not-found when the source has no such version; what a fill throws
-   */
-  build(module: ModuleAt, signal: AbortSignal): Promise<BuiltVersion>;
+  /** Stores nothing. @throws {HubError} not-found when the source has no such version; what an origin throws */
+  look(module: ModuleAt, signal: AbortSignal): Promise<SeenVersion>;
+  /** Makes and stores all of a version, with its records, unless it is stored; answers the text of the go.mod that is. @throws {HubError} what a fill throws */
+  archive(module: ModuleAt, signal: AbortSignal): Promise<string>;
   /** Has the go.mod of a requirement, proved. @throws {HubError} what a fill throws */
   resolve(requirement: ModuleAt, signal: AbortSignal): Promise<void>;
   policy(module: ModuleAt): NameVerdict;
@@ -162,24 +161,35 @@ export class TagGate {
     if (standing?.kind === 'block') return { verdict: standing };
     const named = ports.policy(module);
     if (standing === undefined && named.kind === 'deny') return { verdict: await this.#block(module, named.reason) };
-    let built: BuiltVersion;
+    let seen: SeenVersion;
     try {
-      built = await ports.build(module, attempt.signal);
+      seen = await ports.look(module, attempt.signal);
     } catch (error) {
-      const code = codeOf(error);
-      if (code === 'not-found') return undefined;
-      if (standing !== undefined || code === undefined || !blocking.has(code)) throw error;
+      if (codeOf(error) === 'not-found') return undefined;
+      if (standing !== undefined || !isBlocking(error)) throw error;
       return { verdict: await this.#block(module, messageOf(error)) };
     }
-    const note = await this.#noteOfMove(module, built);
-    const { commit } = built;
-    if (standing !== undefined) return { verdict: standing, commit, note };
-    const fault = await this.#faultOf(module, built.goMod, attempt);
-    const verdict = fault === undefined ? await this.#archive(module) : await this.#block(module, fault);
-    return { verdict, commit, note };
+    const note = await this.#noteOfMove(module, seen);
+    const commit = seen.commit ?? seen.commitNow;
+    return { verdict: standing ?? (await this.#decide(module, seen.goMod, attempt)), commit, note };
   }
 
-  async #noteOfMove(module: ModuleAt, { commit, commitNow }: BuiltVersion): Promise<string | undefined> {
+  async #decide(module: ModuleAt, looked: string, attempt: Attempt): Promise<Verdict> {
+    const fault = await this.#faultOf(module, looked, attempt);
+    if (fault !== undefined) return this.#block(module, fault);
+    let stored: string;
+    try {
+      stored = await this.#parts.ports.archive(module, attempt.signal);
+    } catch (error) {
+      if (!isBlocking(error)) throw error;
+      return this.#block(module, messageOf(error));
+    }
+    // The tag may have been moved in between: what counts is what was stored.
+    const other = stored === looked ? undefined : await this.#faultOf(module, stored, attempt);
+    return other === undefined ? this.#archive(module) : this.#block(module, other);
+  }
+
+  async #noteOfMove(module: ModuleAt, { commit, commitNow }: SeenVersion): Promise<string | undefined> {
     if (commit === undefined || commitNow === undefined || commit === commitNow) return undefined;
     await this.#parts.ports.drifted(module, { from: commit, to: commitNow });
     return `the tag was moved from ${commit.slice(0, 12)} to ${commitNow.slice(0, 12)}: what is stored stays as it was`;
@@ -212,7 +222,7 @@ export class TagGate {
         const code = codeOf(error);
         const sentence = `it requires ${nameOf(required)}, which cannot be had${replacedOf(goMod, required)}: ${messageOf(error)}`;
         if (code === 'not-found' && attempts < absentAttempts) outages.push(new HubError(code, sentence));
-        else if (code !== 'not-found' && (code === undefined || !blocking.has(code))) outages.push(error);
+        else if (code !== 'not-found' && !isBlocking(error)) outages.push(error);
         else {
           faults.set(required, sentence);
           // One reason is enough.
@@ -240,6 +250,11 @@ export class TagGate {
   #block(module: ModuleAt, reason: string): Promise<Verdict> {
     return this.#parts.verdicts.record(module, 'block', reason.slice(0, reasonLengthMax));
   }
+}
+
+function isBlocking(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== undefined && blocking.has(code);
 }
 
 /** The author's own builds never noticed: only the main module's replacements count. */
