@@ -13,6 +13,7 @@ import { collectWhenIdle } from './idle-collection.ts';
 import { publicFacts, readOwnSigners } from './own-keys.ts';
 import { openProcessLog } from './process-log.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
+import { wireWebhooks } from './wire-webhooks.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** Without its primary a worker would keep the port: it finishes nothing and goes. */
@@ -27,6 +28,7 @@ class HubWorker {
   #collection = 0;
   #hub: WiredHub | undefined;
   #access: AsyncDisposable | undefined;
+  #webhooks: AsyncDisposable | undefined;
   #server: HubServer | undefined;
 
   constructor(start: WorkerStart) {
@@ -44,9 +46,13 @@ class HubWorker {
     hub.watchQueues((queue, depth) => this.#telemetry.watchQueue(queue, depth));
     const access = await openAccess(config, { metadata: hub.metadata, client: hub.client, log: this.#log });
     this.#access = access;
+    const webhooks = wireWebhooks(config, { hub, events: this.#telemetry.events, log: this.#log, env: process.env });
+    this.#webhooks = webhooks;
+    if (webhooks !== undefined) this.#telemetry.watchQueue('jobs', webhooks.running);
     const server = createHubServer({
       station: hub.station,
       sdks: hub.sdks,
+      hooks: webhooks?.hooks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),
       access,
@@ -97,6 +103,7 @@ class HubWorker {
   /** First the clients, then what served them. */
   async #stop(): Promise<void> {
     await this.#server?.close(this.#start.config.limits.drainMs);
+    await this.#webhooks?.[Symbol.asyncDispose]();
     await this.#access?.[Symbol.asyncDispose]();
     await this.#hub?.[Symbol.asyncDispose]();
     process.exit(0);

@@ -13,7 +13,7 @@ import { CosignHeads, type CosignHeadsParts } from '../hub/cosign-heads.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
-import { createHomes } from '../hub/homes.ts';
+import { createHomes, type Homes } from '../hub/homes.ts';
 import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
 import { SdkShelf, type SdkShelfParts } from '../hub/sdk-shelf.ts';
 import type { Metadata } from '../meta/metadata.ts';
@@ -32,7 +32,7 @@ import { createZipProver } from '../origin/zip-prover-pool.ts';
 import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
 import { createUrlTransport } from '../origin/upstream-transport.ts';
 import { requestCosignature } from '../origin/witness-client.ts';
-import { createNamePolicy } from '../policy/name-policy.ts';
+import { createNamePolicy, type NamePolicy } from '../policy/name-policy.ts';
 import { createPrivateNames, type PrivateNames } from '../policy/private-names.ts';
 import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
 import { parseCosignerKey } from '../protocol/cosignature.ts';
@@ -41,6 +41,7 @@ import { openFsStore } from '../store/fs-store.ts';
 import { openPrivateSources } from './private-sources.ts';
 import { issuerUrls } from './access.ts';
 import type { OwnSigner } from './own-keys.ts';
+import { reportOrigins } from './wire-webhooks.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
 /** Where a database with no address of its own is asked after every upstream. */
@@ -56,6 +57,8 @@ export interface WiredHub extends AsyncDisposable {
   readonly prover: ZipProver;
   /** Which modules are private. */
   readonly names: PrivateNames;
+  readonly homes: Homes;
+  readonly policy: NamePolicy;
   /** Names below `/sumdb/`. */
   readonly databases: readonly string[];
   /** The one that proves; undefined with `verify: off`. */
@@ -78,7 +81,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const { events, log } = parts;
   await using stack = new AsyncDisposableStack();
   const entries = config.checksumDatabases.map((text) => checked(parseChecksumDatabaseEntry(text)));
-  const client = stack.use(await openClient(config, upstreamUrls, entries, parts.version));
+  const client = stack.use(await openClient(config, upstreamUrls, entries, parts));
   const files = stack.use(await openFsStore({ root: config.dataDir, events, log }));
   const metadata = stack.use(await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log }));
   const store = createKeptStore(files, metadata);
@@ -130,6 +133,8 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     client,
     prover,
     names,
+    homes,
+    policy,
     databases: [...databases, ...ownDatabases].map(({ name }) => name),
     proving,
     probe: () => upstreams.probe(AbortSignal.timeout(config.limits.upstreamMs)),
@@ -152,11 +157,17 @@ async function openClient(
   config: HubConfig,
   upstreamUrls: readonly string[],
   entries: readonly ChecksumDatabaseEntry[],
-  version: string,
+  { version, env }: Pick<WiringParts, 'version' | 'env'>,
 ): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
   const witnessUrls = config.ownDatabase?.witnesses.map(({ url }) => url) ?? [];
-  const configuredOrigins = [...upstreamUrls, ...databaseUrls, ...witnessUrls, ...issuerUrls(config.access)].map((url) => new URL(url));
+  const configuredOrigins = [
+    ...upstreamUrls,
+    ...databaseUrls,
+    ...witnessUrls,
+    ...issuerUrls(config.access),
+    ...reportOrigins(config, env),
+  ].map((url) => new URL(url));
   return openOutboundClient(config, { configuredOrigins, version });
 }
 
