@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
+import { type EnvMessages, zh as env } from './env.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
 export type Messages = typeof zh;
@@ -10,6 +11,7 @@ const meant = (nearest: string | undefined): string => (nearest === undefined ? 
 
 export const zh = {
   publish,
+  env: env as Readonly<EnvMessages>,
   help: {
     tagline: '驿：自建的、逐字节验证的 Go 模块镜像',
     titles: {
