@@ -59,24 +59,46 @@ function health({ ready, degraded }: FrontPageFacts, say: Say): string {
 const REASONS_MAX = 10;
 
 function setUpSection({ address }: FrontPageFacts, { system }: Reader, say: Say): string {
-  const shell = line(texts.onUnix, `curl -fsSL ${address}/setup.sh | sh`, say);
-  const windows = line(texts.onWindows, `irm ${address}/setup.ps1 | iex`, say);
+  const script = `& ([scriptblock]::Create((irm ${address}/setup.ps1)))`;
+  const pipe = `curl -fsSL ${address}/setup.sh | sh`;
+  const shell = setUpLine({ label: texts.onUnix, set: pipe, look: `${pipe} -s -- --dry-run`, undo: `${pipe} -s -- --undo` }, say);
+  const windows = setUpLine(
+    { label: texts.onWindows, set: `irm ${address}/setup.ps1 | iex`, look: `${script} -DryRun`, undo: `${script} -Undo` },
+    say,
+  );
   return `<section>
 <h2>${say(texts.setUp)}</h2>
 <p>${say(texts.setUpMeans)}</p>
 ${(system === 'windows' ? [windows, shell] : [shell, windows]).join('\n')}
-<p class="small">${say(texts.options)}</p>
 </section>`;
 }
 
-function line(label: BothLanguages, command: string, say: Say): string {
-  return `<h3>${say(label)}</h3>\n<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>`;
+interface SetUpLine {
+  readonly label: BothLanguages;
+  readonly set: string;
+  readonly look: string;
+  readonly undo: string;
+}
+
+function setUpLine({ label, set, look, undo }: SetUpLine, say: Say): string {
+  return `<h3>${say(label)}</h3>
+${command(set)}
+<details>
+<summary>${say(texts.options)}</summary>
+${command(look)}
+${command(undo)}
+</details>`;
+}
+
+/** A press selects the whole of it. */
+function command(text: string): string {
+  return `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>`;
 }
 
 function byHandSection(facts: FrontPageFacts, say: Say): string {
   const rows = clientSettings(facts).map(
     (setting) => `<dt>${setting.name}</dt>
-<dd>${escapeHtml(say(setting.why))}<pre tabindex="0"><code>${escapeHtml(`go env -w ${assignment(setting)}`)}</code></pre></dd>`,
+<dd>${escapeHtml(say(setting.why))}${command(`go env -w ${assignment(setting)}`)}</dd>`,
   );
   return `<section>
 <h2>${say(texts.byHand)}</h2>
@@ -131,10 +153,7 @@ const texts = {
   },
   onUnix: { en: 'Linux and macOS', zh: 'Linux 与 macOS' },
   onWindows: { en: 'Windows (PowerShell)', zh: 'Windows（PowerShell）' },
-  options: {
-    en: 'To look first, or to undo: <code>| sh -s -- --dry-run</code>, <code>| sh -s -- --undo</code>. In PowerShell: <code>&amp; ([scriptblock]::Create((irm …/setup.ps1))) -DryRun</code> or <code>-Undo</code>.',
-    zh: '先看再改，或恢复原状：<code>| sh -s -- --dry-run</code>、<code>| sh -s -- --undo</code>。在 PowerShell 中：<code>&amp; ([scriptblock]::Create((irm …/setup.ps1))) -DryRun</code> 或 <code>-Undo</code>。',
-  },
+  options: { en: 'To look first, and to undo', zh: '先看再改，以及恢复原状' },
   byHand: { en: 'Or by hand', zh: '或手动设置' },
   sdks: { en: 'Go itself', zh: 'Go 本身' },
   sdksMeans: { en: 'the Go SDKs that this hub has, with their SHA-256', zh: '本站提供的 Go SDK 及其 SHA-256' },
@@ -170,9 +189,10 @@ p>code{padding:.1em .3em;border-radius:.25rem;background:var(--box)}
 .health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
 .good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}
 .reasons{margin:.25rem 0;padding-left:1.2rem;color:var(--soft);font-size:.9rem}
-.small,footer{color:var(--soft);font-size:.875rem}
+summary,footer{color:var(--soft);font-size:.875rem}
 dl{margin:0}dt{margin-top:1rem;font-weight:600}dd{margin:0;color:var(--soft)}dd pre{color:var(--ink)}
 ul{padding-left:1.2rem}
+summary{cursor:pointer;margin:.25rem 0;width:fit-content}
 footer{margin-top:2.5rem}
 `;
 
