@@ -38,6 +38,7 @@ import { type ChecksumDatabaseEntry, parseChecksumDatabaseEntry } from '../proto
 import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
+import { Verdicts } from '../hub/verdicts.ts';
 import { openPrivateSources } from './private-sources.ts';
 import { issuerUrls } from './access.ts';
 import type { OwnSigner } from './own-keys.ts';
@@ -110,6 +111,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       ownDatabases,
       alarms: () => cosigning?.alarms ?? [],
       policy,
+      verdicts: new Verdicts({ jobs: metadata, clock: systemClock }),
       verify: config.verify,
       events,
       log,
@@ -138,14 +140,21 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     databases: [...databases, ...ownDatabases].map(({ name }) => name),
     proving,
     probe: () => upstreams.probe(AbortSignal.timeout(config.limits.upstreamMs)),
-    watchQueues: (watch) => {
-      watch('fill', () => station.filler.running);
-      watch('prefetch', () => station.ahead.waiting);
-      watch('sdk', () => sdks.running);
-      if (ownDatabases.length > 0) watch('own-log', () => ownDatabases.reduce((sum, { waiting }) => sum + waiting, 0));
-    },
+    watchQueues: (watch) => watchAll(watch, { station, sdks, ownDatabases }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+type WatchQueue = Parameters<WiredHub['watchQueues']>[0];
+
+function watchAll(
+  watch: WatchQueue,
+  { station, sdks, ownDatabases }: Pick<WiredHub, 'station' | 'sdks'> & { readonly ownDatabases: readonly OwnDatabase[] },
+): void {
+  watch('fill', () => station.filler.running);
+  watch('prefetch', () => station.ahead.waiting);
+  watch('sdk', () => sdks.running);
+  if (ownDatabases.length > 0) watch('own-log', () => ownDatabases.reduce((sum, { waiting }) => sum + waiting, 0));
 }
 
 /** A log hashes what the station makes, and the station, which comes later, gives the log what it stores. */

@@ -66,6 +66,8 @@ function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked:
     const { name, many, describe } = spec.argument;
     command.argument(many === true ? `[${name}...]` : `<${name}>`, describe(messages));
   }
+  // Where both take flags of one name, what stands after the name below is for that.
+  if (spec.run !== undefined && spec.commands !== undefined) command.enablePositionalOptions();
   const keyOfOption = addFlags(command, spec, messages);
   for (const below of spec.commands ?? []) attach(command, below, messages, onAsked);
   if (spec.run === undefined) {

@@ -100,6 +100,7 @@ test('help is there in both languages, for every command', async () => {
     '',
     'serve',
     'warm',
+    'env',
     'log',
     'log audit',
     'log prove',

@@ -5,6 +5,7 @@ import { type CommandSpec, type OpenStdin, UsageError } from './command.ts';
 import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
 import { createCompletionCommand } from './commands/completion.ts';
+import { envCommand } from './commands/env.ts';
 import { logCommand } from './commands/log.ts';
 import { publishCommand } from './commands/publish.ts';
 import { sdkCommand } from './commands/sdk.ts';
@@ -38,6 +39,7 @@ export interface CliOptions {
 const commands: readonly CommandSpec[] = [
   serveCommand,
   warmCommand,
+  envCommand,
   logCommand,
   witnessCommand,
   publishCommand,

@@ -31,6 +31,7 @@ import { type Artefact, chunksOf, StoredFiles } from './stored-files.ts';
 import type { AnswerOptions, Readiness, Station } from './station.ts';
 import { Turns } from './turns.ts';
 import { Usage } from './usage.ts';
+import type { Verdicts } from './verdicts.ts';
 import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch } from './warm.ts';
 
 export interface StationParts {
@@ -47,6 +48,8 @@ export interface StationParts {
   /** What others found wrong with them, in sentences. */
   readonly alarms?: () => readonly string[];
   readonly policy: NamePolicy;
+  /** Of versions of private modules. */
+  readonly verdicts: Pick<Verdicts, 'of'>;
   readonly verify: 'require' | 'off';
   readonly events: Events;
   readonly log: Log;
@@ -240,6 +243,7 @@ class StationImpl implements HubStation {
     switch (request.kind) {
       case 'file':
         this.#admit(request.module, request.version);
+        if (this.#isPrivate(request.module)) await this.#admitVerdict(request.module, request.version);
         return this.#files.serve(artefactOf(request.file, request.module, request.version), options, signal);
       case 'list':
         this.#admit(request.module);
@@ -259,6 +263,7 @@ class StationImpl implements HubStation {
       case 'sumdb-lookup': {
         this.#admit(request.module, request.version);
         this.#keepBack(request.database, request.module);
+        if (this.#isPrivate(request.module)) await this.#admitVerdict(request.module, request.version);
         const body = await this.#relay(request.database).lookupAnswer(
           request.module,
           request.version,
@@ -292,7 +297,10 @@ class StationImpl implements HubStation {
   async #resolved(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     const answer = await this.#queries.query(module, query, options, signal);
     const info = parseVersionInfo(Buffer.from(answer.body));
-    if (info.ok) this.#admit(module, info.value.version);
+    if (info.ok) {
+      this.#admit(module, info.value.version);
+      if (this.#isPrivate(module)) await this.#admitVerdict(module, info.value.version);
+    }
     return answer;
   }
 
@@ -311,6 +319,17 @@ class StationImpl implements HubStation {
         'not-found',
         `${module} is private, so ${database} is not asked about it: set GONOSUMDB, or GOSUMDB to a database of this hub`,
       );
+  }
+
+  #isPrivate(module: ModulePath): boolean {
+    return isPrivateHome(this.#parts.homes.of(module));
+  }
+
+  /** What the gate blocked stays blocked, whoever asks and whatever is stored. Of public modules there are no verdicts. @throws {HubError} policy-denied */
+  async #admitVerdict(path: ModulePath, version: Version): Promise<void> {
+    const verdict = await this.#parts.verdicts.of({ path, version });
+    if (verdict?.kind === 'block')
+      throw new HubError('policy-denied', `${path}@${version} was blocked when it was tagged: ${verdict.reason}`);
   }
 
   #relay(name: string): ChecksumRelay {

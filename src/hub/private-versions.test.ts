@@ -166,3 +166,21 @@ test('with archive-on-tag clients see what was archived, and nothing is made bec
     await assert.rejects(bench.ask(path), { code: 'not-found' });
   assert.equal(source.total, total);
 });
+
+test('what the gate blocked is refused with its reason, although it is stored', async () => {
+  await using opened = await open();
+  const { bench, source } = opened;
+  const module = privateModule();
+  source.publish(module);
+  await bench.ask(`${address(module)}zip`);
+  await bench.metadata.recordVerdict(
+    { module: module.path, version: module.version, kind: 'block', reason: 'it requires what cannot be had' },
+    1,
+  );
+  bench.clock.pass(3_000);
+  for (const path of [...['info', 'mod', 'zip'].map((file) => `${address(module)}${file}`), lookupPath(module)])
+    await assert.rejects(bench.ask(path), {
+      code: 'policy-denied',
+      message: /was blocked when it was tagged: it requires what cannot be had/,
+    });
+});

@@ -9,8 +9,9 @@ export interface HubCall {
   /** http: or https:, without user and password. */
   readonly url: URL;
   /** `POST` when left out. */
-  readonly method?: 'POST' | 'PUT';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly contentType: string;
+  /** Empty for a GET, which says nothing of it. */
   readonly body: Uint8Array | HubCallStream;
   /** Of whoever calls; sent as a Bearer token, and never shown. */
   readonly token?: string | undefined;
@@ -48,8 +49,7 @@ export async function callHub(
     method,
     agent: false,
     headers: {
-      'Content-Type': contentType,
-      'Content-Length': 'chunks' in body ? body.sizeBytes : body.length,
+      ...(method !== 'GET' && { 'Content-Type': contentType, 'Content-Length': 'chunks' in body ? body.sizeBytes : body.length }),
       Accept: 'application/json, application/x-ndjson',
       ...(token !== undefined && { Authorization: `Bearer ${token}` }),
     },

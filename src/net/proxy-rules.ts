@@ -34,12 +34,12 @@ export function parseProxyRules(settings: ProxySettings): Parsed<ProxyRules> {
   if (!http.ok) return refused(`the proxy for http: ${http.reason}`);
   const https = parseProxy(settings.httpsProxy ?? '');
   if (!https.ok) return refused(`the proxy for https: ${https.reason}`);
-  const goesDirect = parseNoProxy(settings.noProxy ?? '');
+  const whyDirect = parseNoProxy(settings.noProxy ?? '');
   return parsed({
     proxies: [http.value, https.value].filter((proxy) => proxy !== undefined),
     proxyFor(url) {
       const proxy = url.protocol === 'https:' ? https.value : url.protocol === 'http:' ? http.value : undefined;
-      return proxy === undefined || goesDirect(targetOf(url)) ? undefined : proxy;
+      return proxy === undefined || whyDirect(url) !== undefined ? undefined : proxy;
     },
   });
 }
@@ -62,6 +62,16 @@ interface Target {
 
 type Matcher = (target: Target) => boolean;
 
+/** Why a request goes direct although there is a proxy for its scheme. */
+export type WhyDirect =
+  | { readonly kind: 'loopback' }
+  /** As it is written in NO_PROXY. `all`: everything goes direct. */
+  | { readonly kind: 'entry'; readonly entry: string; readonly matches: EntryKind };
+
+export type EntryKind = 'all' | 'address' | 'domain';
+
+const LOOPBACK: WhyDirect = { kind: 'loopback' };
+
 function targetOf(url: URL): Target {
   // The final dot of a full name stays: Go compares it as it stands.
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -69,16 +79,25 @@ function targetOf(url: URL): Target {
   return { host, port: String(portOf(url)), ip };
 }
 
-function parseNoProxy(text: string): Matcher {
-  const matchers: Matcher[] = [];
+/** The first reason by which a request goes direct, a loopback address before all entries; undefined: through the proxy. */
+export function parseNoProxy(text: string): (url: URL) => WhyDirect | undefined {
+  const matchers: { readonly matches: Matcher; readonly why: WhyDirect }[] = [];
   for (const part of text.split(',')) {
-    const entry = part.trim().toLowerCase();
+    const entry = part.trim();
     if (entry === '') continue;
-    if (entry === '*') return () => true;
-    const matcher = rangeMatcher(entry) ?? hostMatcher(entry);
-    if (matcher !== undefined) matchers.push(matcher);
+    if (entry === '*') {
+      matchers.push({ matches: () => true, why: { kind: 'entry', entry, matches: 'all' } });
+      continue;
+    }
+    const range = rangeMatcher(entry.toLowerCase());
+    const matches = range ?? hostMatcher(entry.toLowerCase());
+    const kind: EntryKind = range !== undefined || isIP(splitHostPort(entry).host) !== 0 ? 'address' : 'domain';
+    if (matches !== undefined) matchers.push({ matches, why: { kind: 'entry', entry, matches: kind } });
   }
-  return (target) => alwaysDirect(target) || matchers.some((matches) => matches(target));
+  return (url) => {
+    const target = targetOf(url);
+    return alwaysDirect(target) ? LOOPBACK : matchers.find(({ matches }) => matches(target))?.why;
+  };
 }
 
 const loopback = new BlockList();

@@ -9,11 +9,14 @@ import type { IndexEntry } from '../meta/metadata.ts';
 import type { PrivateNames } from '../policy/private-names.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
+import type { ClientFacts } from '../scaffold/client-settings.ts';
+import { powerShellSetupScript } from '../scaffold/setup-ps1.ts';
 import { setupScript } from '../scaffold/setup-sh.ts';
 import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
 import { Gatekeeper, type Refusal, type ServerAccess } from './gatekeeper.ts';
+import { FRONT_PAGE_VARIES, frontPageFor, frontPageHeaders, wantsHtml } from './front-page.ts';
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
@@ -130,7 +133,7 @@ export class Answering {
       case 'welcome':
         return this.#welcome(exchange);
       case 'setup':
-        return this.#setup(exchange);
+        return this.#setup(exchange, asked.shell);
       default:
         break;
     }
@@ -249,19 +252,27 @@ export class Answering {
     sendText(this.#sender, exchange, 200, HTML, goGetPage(module, address), ['Cache-Control', shortLived(exchange), 'Vary', 'Host']);
   }
 
-  #welcome(exchange: Exchange): void {
-    const { publicUrl, secure, version, verifyOff } = this.#parts;
+  /** A page for a browser, lines for a terminal. */
+  async #welcome(exchange: Exchange): Promise<void> {
+    const { version, verifyOff } = this.#parts;
     const { headers } = exchange.req;
-    const address = clientAddress({ publicUrl, host: headers.host, secure });
-    this.#text(exchange, welcomePage({ address, version, verifyOff }, headers['accept-language']), ['Vary', 'Accept-Language, Host']);
+    const facts = { ...this.#clientFacts(exchange), version, verifyOff };
+    const more = ['Vary', FRONT_PAGE_VARIES];
+    if (!wantsHtml(headers)) return this.#text(exchange, welcomePage(facts, headers['accept-language']), more);
+    const page = frontPageFor(headers, facts, await this.#readinessReport.get());
+    sendText(this.#sender, exchange, 200, HTML, page, ['Cache-Control', NO_STORE, ...more, ...frontPageHeaders]);
+  }
+
+  #clientFacts(exchange: Exchange): ClientFacts {
+    const { publicUrl, secure, ownDatabase, privatePatterns } = this.#parts;
+    return { address: clientAddress({ publicUrl, host: exchange.req.headers.host, secure }), ownDatabase, privatePatterns };
   }
 
   /** Open to everybody, as the page is that names it: a client has no token before it is set up. */
-  #setup(exchange: Exchange): void {
-    const { publicUrl, secure, ownDatabase, privatePatterns } = this.#parts;
-    const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
-    const script = setupScript({ address, ownDatabase, privatePatterns });
-    sendText(this.#sender, exchange, 200, SHELL_SCRIPT, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
+  #setup(exchange: Exchange, shell: 'sh' | 'powershell'): void {
+    const facts = this.#clientFacts(exchange);
+    const [type, script] = shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts)] : [TEXT, powerShellSetupScript(facts)];
+    sendText(this.#sender, exchange, 200, type, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
   }
 
   #text(exchange: Exchange, body: string, headers: readonly string[] = []): void {

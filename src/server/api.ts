@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { CHECKSUM_DATABASE_PATH, formatOwnDatabaseAnswer, ownDatabaseAnswer, type OwnDatabaseSet } from '../api/checksum-database.ts';
+import { CLIENT_SETTINGS_PATH, formatClientSettings } from '../api/client-settings.ts';
 import { DRIFT_PATH, formatDriftPage, parseDriftQuery } from '../api/drift.ts';
 import { formatJobsPage, JOBS_PATH } from '../api/jobs.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
@@ -34,6 +35,8 @@ export interface ApiParts {
   readonly ownDatabase?: OwnDatabaseSet | undefined;
   /** Undefined: no webhook is configured. */
   readonly hooks?: { readonly desk: Pick<HookDesk, 'jobs'> } | undefined;
+  /** Of private modules, as GOPRIVATE takes them. */
+  readonly privatePatterns: readonly string[];
   /** Without a slash at the end; undefined: from each request's Host. */
   readonly publicUrl: string | undefined;
   readonly secure: boolean;
@@ -71,11 +74,12 @@ export class Api {
     const { req } = exchange;
     const [path, query = ''] = (req.url ?? '').split('?', 2);
     if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
+    if (path === CLIENT_SETTINGS_PATH) return this.#clientSettings(exchange);
     if (path === DRIFT_PATH) return this.#drift(exchange, query);
     if (path === JOBS_PATH) return this.#jobs(exchange, query);
     if (path?.startsWith(`${PUBLISH_PREFIX}/`) === true) return this.#publish(exchange, path);
     if (path !== WARM_PATH) {
-      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH}, GET ${DRIFT_PATH} and GET ${JOBS_PATH}`;
+      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH}, GET ${CLIENT_SETTINGS_PATH}, GET ${DRIFT_PATH} and GET ${JOBS_PATH}`;
       return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
     }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
@@ -127,6 +131,14 @@ export class Api {
     this.#json(exchange, formatOwnDatabaseAnswer(ownDatabaseAnswer(ownDatabase, address)));
   }
 
+  /** What `/setup.sh` says too, and as open as that. */
+  #clientSettings(exchange: Exchange): void {
+    if (this.#refusesMethod(exchange, CLIENT_SETTINGS_PATH)) return;
+    const { ownDatabase = null, privatePatterns, publicUrl, secure } = this.#parts;
+    const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
+    this.#json(exchange, formatClientSettings({ address, ownDatabase, privatePatterns }), ['Vary', 'Host']);
+  }
+
   async #drift(exchange: Exchange, query: string): Promise<void> {
     if (this.#refusesReading(exchange, DRIFT_PATH, 'audit')) return;
     const asked = parseDriftQuery(query);
@@ -151,15 +163,18 @@ export class Api {
 
   /** True when it has answered already: the call is none that reads, or not for this client. */
   #refusesReading(exchange: Exchange, path: string, needs: 'read-any' | 'audit'): boolean {
+    if (this.#refusesMethod(exchange, path)) return true;
+    const refusal = this.#parts.gatekeeper.admitRead(exchange, needs);
+    if (refusal !== undefined) this.#turnAway(exchange, refusal);
+    return refusal !== undefined;
+  }
+
+  #refusesMethod(exchange: Exchange, path: string): boolean {
     const { req } = exchange;
     if (req.method !== 'GET' && !exchange.isHead)
       this.refuse(exchange, 'method-not-allowed', `${path} is called with GET`, ['Allow', 'GET, HEAD']);
     else if (hasBody(req)) this.refuse(exchange, 'bad-request', 'a request here has no body');
-    else {
-      const refusal = this.#parts.gatekeeper.admitRead(exchange, needs);
-      if (refusal === undefined) return false;
-      this.#turnAway(exchange, refusal);
-    }
+    else return false;
     return true;
   }
 
@@ -167,8 +182,8 @@ export class Api {
     this.refuse(exchange, code, sentence, headers);
   }
 
-  #json(exchange: Exchange, body: string): void {
-    sendText(this.#sender, exchange, 200, 'application/json', body, ['Cache-Control', NO_STORE]);
+  #json(exchange: Exchange, body: string, more: readonly string[] = []): void {
+    sendText(this.#sender, exchange, 200, 'application/json', body, ['Cache-Control', NO_STORE, ...more]);
   }
 
   /** Ends an exchange with a problem document. What the body holds is not read. */

@@ -10,7 +10,7 @@ export interface Target {
 
 export type Route =
   | { readonly kind: 'welcome' }
-  | { readonly kind: 'setup'; readonly shell: 'sh' }
+  | { readonly kind: 'setup'; readonly shell: 'sh' | 'powershell' }
   | { readonly kind: 'healthz' }
   | { readonly kind: 'readyz' }
   | { readonly kind: 'metrics' }
@@ -24,6 +24,7 @@ const CACHED_ONLY = '/cached-only';
 
 const WELCOME: Route = { kind: 'welcome' };
 const SETUP_SH: Route = { kind: 'setup', shell: 'sh' };
+const SETUP_PS1: Route = { kind: 'setup', shell: 'powershell' };
 const HEALTHZ: Route = { kind: 'healthz' };
 const READYZ: Route = { kind: 'readyz' };
 const METRICS: Route = { kind: 'metrics' };
@@ -51,6 +52,8 @@ export function route(target: Target, databases: readonly string[]): Route {
       return WELCOME;
     case '/setup.sh':
       return SETUP_SH;
+    case '/setup.ps1':
+      return SETUP_PS1;
     case '/index':
       return { kind: 'index', query: target.query };
     case '/-/healthz':

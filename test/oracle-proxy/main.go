@@ -1,5 +1,5 @@
 // Command oracle-proxy writes what golang.org/x/net/http/httpproxy answers for a wide table of settings and addresses,
-// one JSON object a line, to standard output: go run . > ../../testdata/proxy-rules/vectors.jsonl
+// one JSON object a line, to standard output; with the word reasons or environments, why it answers so. update.sh writes all of it.
 package main
 
 import (
@@ -52,6 +52,19 @@ var addresses = []string{
 }
 
 func main() {
+	switch {
+	case len(os.Args) < 2:
+		writeVectors()
+	case os.Args[1] == "reasons":
+		writeReasons()
+	case os.Args[1] == "environments":
+		writeEnvironments()
+	default:
+		log.Fatalf("no such table: %s", os.Args[1])
+	}
+}
+
+func writeVectors() {
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
 	encoder := json.NewEncoder(out)

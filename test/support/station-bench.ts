@@ -16,6 +16,7 @@ import { createNamePolicy, type NameRule } from '../../src/policy/name-policy.ts
 import { noPrivateNames, type PrivateNames } from '../../src/policy/private-names.ts';
 import { parseProxyRequest } from '../../src/protocol/proxy-request.ts';
 import type { BlobStore } from '../../src/store/blob-store.ts';
+import { Verdicts } from '../../src/hub/verdicts.ts';
 import { createMemoryStore, type MemoryStore, type StoreFaults } from '../../src/store/memory-store.ts';
 import { address, escaped, type SyntheticModule } from './synthetic-module.ts';
 
@@ -262,6 +263,7 @@ export async function openBench(options: BenchOptions = {}): Promise<StationBenc
       databases: [database],
       ownDatabases: options.ownDatabases ?? [],
       policy: policy.value,
+      verdicts: new Verdicts({ jobs: metadata, clock }),
       verify: options.verify ?? 'require',
       events,
       log: silentLog,

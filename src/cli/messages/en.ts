@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { en as publish } from './publish.ts';
 import { en as access } from './access.ts';
 import { sdkEn } from './sdk-en.ts';
+import { en as env } from './env.ts';
 import type { Messages } from './zh.ts';
 
 const list = (values: readonly string[]): string => values.join(', ');
@@ -10,6 +11,7 @@ const files = (count: number): string => (count === 1 ? '1 file' : `${count} fil
 
 export const en: Messages = {
   publish,
+  env,
   help: {
     tagline: 'goyi: a self-hosted Go module mirror that proves every byte',
     titles: {},

@@ -2,11 +2,13 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
+import { zh as env } from './env.ts';
 import { sdkZh as sdk } from './sdk-zh.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
 export type Messages = typeof texts & {
   readonly access: typeof access;
+  readonly env: typeof env;
   readonly publish: typeof publish;
   readonly sdk: typeof sdk;
 };
@@ -360,4 +362,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, publish, sdk };
+export const zh: Messages = { ...texts, access, env, publish, sdk };

@@ -1,0 +1,76 @@
+/** What `goyi env` says. */
+export type EnvMessages = typeof zh;
+
+export const zh = {
+  language: 'zh' as 'zh' | 'en',
+  help: {
+    env: '将本机的 Go 设置为使用镜像站，与 镜像站/setup.sh 所做的相同',
+    envFooter: 'docs/client-setup.md 说明每一项设置。--undo 也能恢复 setup.sh 与 setup.ps1 所改的设置。',
+    hub: '镜像站地址（默认取自配置中的监听地址，没有配置时为 http://127.0.0.1:8080）',
+    profile: '所处环境：corp（公司网络，默认）、airgap（没有外网的网络）或 public（在公司之外，无法访问镜像站）',
+    toolchain: '另设 GOTOOLCHAIN，例如 local 或 auto',
+    goflags: '另设 GOFLAGS，例如 -modcacherw',
+    goauth: '另设 GOAUTH，例如 netrc',
+    dryRun: '只显示将要修改的内容，不作任何修改',
+    undo: '恢复第一次修改之前的设置',
+    print: '不修改本机，只打印环境变量，供粘贴到 --for 所指的地方',
+    for: (places: readonly string[]): string => `打印的格式：${places.join('、')}`,
+  },
+  forWithoutPrint: '--for 只与 --print 一起使用',
+  printFor: (given: unknown, places: readonly string[]): string =>
+    typeof given === 'string' ? `没有格式 ${given}；可用：${places.join('、')}` : `--print 需要 --for，可用：${places.join('、')}`,
+  oddValue: (flag: string): string => `${flag} 的值只能由可打印的 ASCII 字符组成，至多 1000 个`,
+  unknownProfile: (name: string, known: readonly string[]): string => `没有环境 ${name}；可用：${known.join('、')}`,
+  noGo: 'PATH 中没有 go 命令：请先安装 Go，再运行一次',
+  notAHub: (hub: string): string => `${hub} 没有像本版本的镜像站那样回答`,
+  dry: '试运行：不作任何修改',
+  writtenTo: (version: string, file: string): string => `${version}，设置写在 ${file}`,
+  before: (value: string): string => `原为：${value}`,
+  nothingToDo: '一切均已设置好',
+  done: '完成；恢复原来的设置：goyi env --undo',
+  ownMachine: '这是镜像站所在的机器：镜像站记住了此机器的 Go 原来的上游，并继续使用它',
+  shadowed: (name: string, value: string): string => `注意：环境变量 ${name}=${value} 优先生效；请从设置它的地方去掉：`,
+  shadowOnWindows: (name: string): string => `可能在“编辑账户的环境变量”中：reg query HKCU\\Environment /v ${name}`,
+  shadowElsewhere: '常见文件中没有找到；可能来自启动此 shell 的程序',
+  nothingToPutBack: '没有可恢复的设置',
+  wouldPutBack: '将会恢复以上设置',
+  putBack: '已恢复',
+};
+
+export const en: EnvMessages = {
+  language: 'en',
+  help: {
+    env: 'set Go on this machine up to work through a hub, as HUB/setup.sh does',
+    envFooter: 'docs/client-setup.md explains every setting. --undo also puts back what setup.sh and setup.ps1 changed.',
+    hub: 'the address of the hub (default: where the configuration says it listens, http://127.0.0.1:8080 without one)',
+    profile: "where this machine is: corp (in the company's network, the default), airgap (no way out) or public (away from the hub)",
+    toolchain: 'also set GOTOOLCHAIN, for example to local or auto',
+    goflags: 'also set GOFLAGS, for example to -modcacherw',
+    goauth: 'also set GOAUTH, for example to netrc',
+    dryRun: 'only say what would change',
+    undo: 'put back what was there before the first change',
+    print: 'change nothing here, and print environment variables to paste where --for says',
+    for: (places) => `how to print: ${places.join(', ')}`,
+  },
+  forWithoutPrint: '--for goes with --print',
+  printFor: (given, places) =>
+    typeof given === 'string'
+      ? `there is no way to print for ${given}; there are: ${places.join(', ')}`
+      : `--print needs --for, one of: ${places.join(', ')}`,
+  oddValue: (flag) => `the value of ${flag} must be of at most 1000 printable ASCII characters`,
+  unknownProfile: (name, known) => `there is no profile ${name}; there are: ${known.join(', ')}`,
+  noGo: 'there is no go command in PATH: install Go, then run this again',
+  notAHub: (hub) => `${hub} does not answer as a hub of this version does`,
+  dry: 'dry run: nothing is changed',
+  writtenTo: (version, file) => `${version}, settings in ${file}`,
+  before: (value) => `before: ${value}`,
+  nothingToDo: 'everything is set already',
+  done: 'done; to put back what was there before: goyi env --undo',
+  ownMachine: "this is the hub's own machine: the hub remembers which upstream this machine's Go named before, and goes on using it",
+  shadowed: (name, value) => `WARNING: the environment variable ${name}=${value} goes first; take it out of where it is set:`,
+  shadowOnWindows: (name) => `perhaps among the environment variables of your account: reg query HKCU\\Environment /v ${name}`,
+  shadowElsewhere: 'not found in the usual files; it may come from the program that started this shell',
+  nothingToPutBack: 'there is nothing to put back',
+  wouldPutBack: 'these would be put back',
+  putBack: 'put back',
+};

@@ -1,0 +1,207 @@
+/**
+ * The page that a new colleague sees first: one document without a script, a picture or anything else to load. Its style is inline, and the policy that goes
+ * with it lets just that style in, by its hash. Whatever comes from outside is escaped, however harmless it should be.
+ */
+import { createHash } from 'node:crypto';
+import { type BothLanguages, type ClientFacts, type ClientSetting, clientSettings } from './client-settings.ts';
+import { shellQuote } from './setup-sh.ts';
+
+export interface FrontPageFacts extends ClientFacts {
+  readonly version: string;
+  readonly verifyOff: boolean;
+  readonly ready: boolean;
+  /** What is not as it should be, in whole sentences. */
+  readonly degraded: readonly string[];
+}
+
+export interface Reader {
+  readonly language: keyof BothLanguages;
+  readonly system: 'windows' | 'other';
+}
+
+export function frontPage(facts: FrontPageFacts, reader: Reader): string {
+  const say = (text: BothLanguages): string => text[reader.language];
+  return `<!DOCTYPE html>
+<html lang="${reader.language === 'zh' ? 'zh-CN' : 'en'}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>${say(texts.title)} · goyi</title>
+<style>${style}</style>
+</head>
+<body>
+<header>
+<h1>goyi <span>驿</span></h1>
+<p>${say(facts.verifyOff ? texts.unverified : texts.tagline)}</p>
+${health(facts, say)}
+</header>
+<main>
+${setUpSection(facts, reader, say)}
+${byHandSection(facts, say)}
+${alsoHere(say)}
+</main>
+<footer>goyi ${escapeHtml(facts.version)}</footer>
+</body>
+</html>
+`;
+}
+
+type Say = (text: BothLanguages) => string;
+
+function health({ ready, degraded }: FrontPageFacts, say: Say): string {
+  const [mood, text] = !ready ? ['bad', texts.notReady] : degraded.length > 0 ? ['fair', texts.degraded] : ['good', texts.well];
+  const reasons = degraded.slice(0, REASONS_MAX).map((reason) => `<li lang="en">${escapeHtml(reason)}</li>`);
+  return `<p class="health ${mood}" role="status">${say(text)}</p>${reasons.length > 0 ? `\n<ul class="reasons">${reasons.join('')}</ul>` : ''}`;
+}
+
+const REASONS_MAX = 10;
+
+function setUpSection({ address }: FrontPageFacts, { system }: Reader, say: Say): string {
+  const script = `& ([scriptblock]::Create((irm ${address}/setup.ps1)))`;
+  const pipe = `curl -fsSL ${address}/setup.sh | sh`;
+  const shell = setUpLine({ label: texts.onUnix, set: pipe, look: `${pipe} -s -- --dry-run`, undo: `${pipe} -s -- --undo` }, say);
+  const windows = setUpLine(
+    { label: texts.onWindows, set: `irm ${address}/setup.ps1 | iex`, look: `${script} -DryRun`, undo: `${script} -Undo` },
+    say,
+  );
+  return `<section>
+<h2>${say(texts.setUp)}</h2>
+<p>${say(texts.setUpMeans)}</p>
+${(system === 'windows' ? [windows, shell] : [shell, windows]).join('\n')}
+</section>`;
+}
+
+interface SetUpLine {
+  readonly label: BothLanguages;
+  readonly set: string;
+  readonly look: string;
+  readonly undo: string;
+}
+
+function setUpLine({ label, set, look, undo }: SetUpLine, say: Say): string {
+  return `<h3>${say(label)}</h3>
+${command(set)}
+<details>
+<summary>${say(texts.options)}</summary>
+${command(look)}
+${command(undo)}
+</details>`;
+}
+
+/** A press selects the whole of it. */
+function command(text: string): string {
+  return `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>`;
+}
+
+function byHandSection(facts: FrontPageFacts, say: Say): string {
+  const rows = clientSettings(facts).map(
+    (setting) => `<dt>${setting.name}</dt>
+<dd>${escapeHtml(say(setting.why))}${command(`go env -w ${assignment(setting)}`)}</dd>`,
+  );
+  return `<section>
+<h2>${say(texts.byHand)}</h2>
+<dl>
+${rows.join('\n')}
+</dl>
+</section>`;
+}
+
+function assignment({ name, value }: ClientSetting): string {
+  return /^[\w.:/+,=@-]*$/.test(value) ? `${name}=${value}` : shellQuote(`${name}=${value}`);
+}
+
+function alsoHere(say: Say): string {
+  const items = links.map(({ path, means }) => `<li><a href="${path}">${path}</a> ${say(means)}</li>`);
+  return `<section id="sdks">
+<h2>${say(texts.sdks)}</h2>
+<p><a href="/dl/">/dl/</a> ${say(texts.sdksMeans)}</p>
+</section>
+<section>
+<h2>${say(texts.more)}</h2>
+<ul>
+${items.join('\n')}
+</ul>
+<p>${say(texts.docs)}</p>
+</section>`;
+}
+
+const links: readonly { readonly path: string; readonly means: BothLanguages }[] = [
+  { path: '/-/readyz', means: { en: 'the state of the hub, in full', zh: '本站的详细状态' } },
+  { path: '/index', means: { en: 'the module versions that are stored', zh: '已存储的模块版本' } },
+  { path: '/-/metrics', means: { en: 'figures for Prometheus', zh: 'Prometheus 指标' } },
+];
+
+const texts = {
+  title: { en: 'Go modules', zh: 'Go 模块镜像站' },
+  tagline: {
+    en: 'Go modules for this network. Each one is proved against the checksum database before it is served.',
+    zh: '为本网络提供 Go 模块。每个模块在提供之前，都已对照校验数据库验证。',
+  },
+  unverified: {
+    en: '<strong>Warning:</strong> verification is switched off on this hub (verify: off).',
+    zh: '<strong>警告：</strong>本站已关闭校验（verify: off）。',
+  },
+  well: { en: 'All is well.', zh: '一切正常。' },
+  degraded: { en: 'The hub works, but not everything is as it should be:', zh: '本站可用，但有以下情况：' },
+  notReady: { en: 'The hub cannot serve modules at the moment:', zh: '本站目前无法提供模块：' },
+  setUp: { en: 'Set up your machine', zh: '设置您的电脑' },
+  setUpMeans: {
+    en: 'Paste one line into a terminal. It says what it changes and why; a second run changes nothing.',
+    zh: '将一行命令粘贴到终端。它会说明修改了什么、为什么；再次运行不会有任何改动。',
+  },
+  onUnix: { en: 'Linux and macOS', zh: 'Linux 与 macOS' },
+  onWindows: { en: 'Windows (PowerShell)', zh: 'Windows（PowerShell）' },
+  options: { en: 'To look first, and to undo', zh: '先看再改，以及恢复原状' },
+  byHand: { en: 'Or by hand', zh: '或手动设置' },
+  sdks: { en: 'Go itself', zh: 'Go 本身' },
+  sdksMeans: { en: 'the Go SDKs that this hub has, with their SHA-256', zh: '本站提供的 Go SDK 及其 SHA-256' },
+  more: { en: 'Also here', zh: '此外' },
+  docs: {
+    en: 'Documentation is in the folder <code>docs</code> of goyi: <code>client-setup.md</code> for your machine, <code>proxies.md</code> for proxies, <code>operations.md</code> for the hub.',
+    zh: '文档在 goyi 的 <code>docs</code> 目录中：<code>client-setup.md</code>（设置电脑）、<code>proxies.md</code>（代理）、<code>operations.md</code>（运维）。',
+  },
+} as const satisfies Readonly<Record<string, BothLanguages>>;
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
+}
+
+const style = `
+:root{color-scheme:light dark;--paper:#fbfaf7;--ink:#1d1d1b;--soft:#5c5b57;--line:#dddad2;--box:#f1efe9;--link:#0b5a8f;--good:#1d6b3a;--fair:#8a5a00;--bad:#a3231f}
+@media(prefers-color-scheme:dark){:root{--paper:#17181a;--ink:#e7e5df;--soft:#a3a19a;--line:#36373a;--box:#222427;--link:#7cbcf0;--good:#6fce90;--fair:#e3b255;--bad:#ff8a80}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:46rem;padding:2.5rem 1.25rem 3rem;background:var(--paper);color:var(--ink);font:1rem/1.6 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;overflow-wrap:break-word}
+h1{margin:0;font-size:2rem;line-height:1.2;letter-spacing:-.01em}
+h1 span{color:var(--soft);font-weight:400}
+h2{margin:2.25rem 0 .5rem;padding-top:1.25rem;border-top:1px solid var(--line);font-size:1.2rem;line-height:1.3}
+h3{margin:1rem 0 .25rem;font-size:.9rem;font-weight:600;color:var(--soft)}
+p{margin:.5rem 0}
+a{color:var(--link)}
+pre,code{font-family:ui-monospace,"SF Mono",Consolas,"Liberation Mono",monospace}
+code{font-size:.875em}
+pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);overflow-x:auto;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
+pre code{font-size:1em}
+pre:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
+p>code{padding:.1em .3em;border-radius:.25rem;background:var(--box)}
+.health{margin-top:1rem;font-weight:600}
+.health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
+.good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}
+.reasons{margin:.25rem 0;padding-left:1.2rem;color:var(--soft);font-size:.9rem}
+summary,footer{color:var(--soft);font-size:.875rem}
+dl{margin:0}dt{margin-top:1rem;font-weight:600}dd{margin:0;color:var(--soft)}dd pre{color:var(--ink)}
+ul{padding-left:1.2rem}
+summary{cursor:pointer;margin:.25rem 0;width:fit-content}
+footer{margin-top:2.5rem}
+`;
+
+/** Of the page: nothing is loaded, run, sent or framed; the one style is known by its hash. */
+export const FRONT_PAGE_POLICY: string = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
