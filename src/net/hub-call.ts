@@ -38,13 +38,15 @@ export interface HubReply extends AsyncDisposable {
 /**
  * Calls a hub that the operator named: there is no list of allowed origins, no outbound proxy and no redirect, and nothing is retried.
  * Dispose of the reply whether its body was read or not.
- * @throws {HubError} origin-unavailable, origin-timeout, or the signal's reason
+ * @throws {HubError} origin-unavailable, origin-timeout, or the signal's reason; config-invalid when a token would go over the network in the clear
  */
 export async function callHub(
   { url, method = 'POST', contentType, body, token, firstByteMs, idleMs }: HubCall,
   signal: AbortSignal,
 ): Promise<HubReply> {
   const shown = withoutCredentials(url.href);
+  if (token !== undefined && url.protocol !== 'https:' && !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname))
+    throw new HubError('config-invalid', `a token is sent over https alone, and ${shown} is not`);
   const options: RequestOptions = {
     method,
     agent: false,

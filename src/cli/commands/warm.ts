@@ -13,6 +13,7 @@ import { HubError } from '../../base/errors.ts';
 import type { HubReply } from '../../net/hub-call.ts';
 import { type BuildFile, readBuildFiles } from '../build-files.ts';
 import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
+import { TOKEN_VARIABLE } from '../config/overrides.ts';
 import { exitCodeOf, exitCodes, knownCode, worstExitCode } from '../exit-code.ts';
 import { formatSize } from '../format.ts';
 import { patternsNotForProxies } from '../go-env.ts';
@@ -26,6 +27,7 @@ export const warmCommand: CommandSpec = {
   flags: [
     { flag: '--hub <url>', describe: (m) => m.help.warmHub },
     { flag: '--dry-run', describe: (m) => m.help.warmDryRun },
+    { flag: '--token-env <name>', describe: (m) => m.publish.tokenEnv },
   ],
   configKeys: [],
   run: async (invocation) => {
@@ -60,9 +62,10 @@ async function warmThrough(hub: URL, invocation: Invocation): Promise<number> {
   if (flags['dry-run'] === true) url.searchParams.set('dryRun', 'true');
   if (skip !== '') url.searchParams.set('skip', skip);
   const outcome: Outcome = { failures: [], notes: new Set(), missing: [], summaries: [] };
+  const token = env[typeof flags['token-env'] === 'string' ? flags['token-env'] : TOKEN_VARIABLE] || undefined;
   for (const file of files) {
     terminal.progress(() => messages.warm.sending(file.shown));
-    const call = { url, contentType: WARM_TYPES[file.kind], body: file.bytes, ...limits };
+    const call = { url, contentType: WARM_TYPES[file.kind], body: file.bytes, token, ...limits };
     // Loaded only here: a serving primary stays small.
     const { callHub } = await import('../../net/hub-call.ts');
     await using reply = await callHub(call, signal);
