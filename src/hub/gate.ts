@@ -68,7 +68,7 @@ export interface TagGateParts {
 /** Requirements that one tag waits for at once. */
 const requirementsAtOnce = 8;
 /** Tags are often pushed together, so a requirement that is missing may be about to come: it counts from this attempt on. */
-const absentAttempts = 3;
+const absentAttempts = 4;
 /** Reasons name a requirement and go to clients of the hub. */
 const reasonLengthMax = 600;
 
