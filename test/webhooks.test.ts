@@ -7,6 +7,8 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type GitServer, startGitServer } from './support/git-server.ts';
 import { ask, eventually } from './support/hub-client.ts';
@@ -192,6 +194,31 @@ test('a version that the gate blocks is not to be had, and the reason is on the 
     10_000,
   );
   assert.match(status?.body ?? '', /"state":"failure".*says module other\.example\/m/);
+});
+
+test('an operator releases what was blocked: it is made, and that is in the audit trail', async () => {
+  const admin = async (...args: readonly string[]): Promise<string> => {
+    const launcher = fileURLToPath(new URL('../bin/goyi.mjs', import.meta.url));
+    const { PATH = '', HOME = '' } = process.env;
+    return (
+      await run(process.execPath, [launcher, 'admin', ...args, '--data-dir', hub.dataDir], {
+        env: { PATH, HOME, LANG: 'C' },
+        cwd: tmpdir(),
+      })
+    ).stdout;
+  };
+  assert.match(await admin('verdict', 'show'), /team\/lib@v1\.0\.1 .*says module other\.example\/m/);
+  await admin('verdict', 'clear', `${lib}@v1.0.1`, '--reason', 'ticket 7');
+  await assert.rejects(admin('verdict', 'clear', `${lib}@v1.0.1`, '--reason', 'ticket 8'), (error: { code?: number }) => error.code === 3);
+  assert.match(await admin('verdict', 'show'), /nothing is blocked/);
+  const job = await eventually(
+    async () => (await jobs()).find(({ kind }) => kind === 'release'),
+    (one) => one?.state === 'done' || one?.state === 'failed',
+    40_000,
+  );
+  assert.match(`${job?.state} ${job?.outcome ?? job?.error}`, /^done .*is stored/);
+  assert.equal((await ask(hub, file('v1.0.1', 'zip'))).status, 200);
+  assert.match(await admin('audit', 'list'), /policy\.override.*v1\.0\.1/);
 });
 
 test('what is wrong is refused and leaves nothing behind', async () => {

@@ -117,6 +117,16 @@ export class TagGate {
     throw new HubError('not-found', `the repository has no module with a version at the tag ${event.tag}`);
   }
 
+  /** As a {@link JobHandler}: what an operator released is made and stored. @throws {HubError} as {@link look} */
+  async release(job: JobRow, signal: AbortSignal): Promise<string> {
+    const module = JSON.parse(job.payload) as ModuleAt;
+    const { ports, verdicts } = this.#parts;
+    // A block that is remembered may be some seconds old.
+    if ((await verdicts.of(module))?.kind === 'block') throw new HubError('not-found', `${nameOf(module)} is still known as blocked`);
+    await ports.archive(module, signal);
+    return `${nameOf(module)} is stored, as an operator wanted it`;
+  }
+
   /** What was archived stays as it is. */
   async #gone(modules: readonly ModuleAt[]): Promise<string | undefined> {
     const { ports, verdicts } = this.#parts;

@@ -3,12 +3,14 @@ import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
 import { sdkZh as sdk } from './sdk-zh.ts';
+import { type VerdictMessages, verdictZh as verdict } from './verdict.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
 export type Messages = typeof texts & {
   readonly access: typeof access;
   readonly publish: typeof publish;
   readonly sdk: typeof sdk;
+  readonly verdict: VerdictMessages;
 };
 
 const list = (values: readonly string[]): string => values.join('、');
@@ -360,4 +362,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, publish, sdk };
+export const zh: Messages = { ...texts, access, publish, sdk, verdict };
