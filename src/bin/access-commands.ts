@@ -2,12 +2,14 @@ import { userInfo } from 'node:os';
 import { HubError } from '../base/errors.ts';
 import type { AccessBackends } from '../cli/access-backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
+import { RELEASE_JOB } from '../hub/job-kinds.ts';
 import { verifyTrail } from '../hub/verify-trail.ts';
 import type { AuditEntry } from '../meta/audit-trail.ts';
 import type { Metadata } from '../meta/metadata.ts';
 import { hashAccessToken, newAccessToken } from '../protocol/access-token.ts';
 
 const PAGE_MAX = 1_000;
+const BLOCKED_MAX = 10_000;
 
 /** The commands about tokens and the audit trail, beside a running hub or without one. */
 export function createAccessCommands(open: (config: HubConfig) => Promise<Metadata>): AccessBackends {
@@ -33,6 +35,25 @@ export function createAccessCommands(open: (config: HubConfig) => Promise<Metada
         if (last === undefined || page.length < PAGE_MAX) return tokens;
         after = last.id;
       }
+    },
+
+    async blockedVersions(config) {
+      await using metadata = await open(config);
+      return (await metadata.blockedVerdicts(BLOCKED_MAX)).map(({ module, version, reason, decidedAtMs }) => ({
+        module,
+        version,
+        reason,
+        decidedAtMs,
+      }));
+    },
+
+    async releaseVersion(config, { path, version, reason }) {
+      await using metadata = await open(config);
+      const nowMs = Date.now();
+      const told = entryOf('policy.override', `${path}@${version}`, reason, nowMs);
+      if (!(await metadata.releaseVerdict({ module: path, version, releasedFor: reason }, nowMs, told))) return false;
+      await metadata.addJob({ kind: RELEASE_JOB, key: `${path}@${version}`, payload: JSON.stringify({ path, version }) }, { nowMs });
+      return true;
     },
 
     async revokeToken(config, name) {

@@ -20,6 +20,8 @@ export function createBackends(process: { version: string; env: NodeJS.ProcessEn
     status: async (...args) => (await admin()).status(...args),
     newToken: async (...args) => (await admin()).newToken(...args),
     tokens: async (...args) => (await admin()).tokens(...args),
+    blockedVersions: async (...args) => (await admin()).blockedVersions(...args),
+    releaseVersion: async (...args) => (await admin()).releaseVersion(...args),
     revokeToken: async (...args) => (await admin()).revokeToken(...args),
     auditEntries: async (...args) => (await admin()).auditEntries(...args),
     verifyAudit: async (...args) => (await admin()).verifyAudit(...args),

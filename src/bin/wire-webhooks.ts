@@ -7,7 +7,7 @@ import { noteDrift } from '../hub/drift.ts';
 import { type GateReport, TagGate } from '../hub/gate.ts';
 import { createGatePorts } from '../hub/gate-ports.ts';
 import { HookDesk } from '../hub/hook-desk.ts';
-import { REPORT_JOB, TAG_JOB } from '../hub/job-kinds.ts';
+import { RELEASE_JOB, REPORT_JOB, TAG_JOB } from '../hub/job-kinds.ts';
 import { JobRunner } from '../hub/job-runner.ts';
 import type { HookKind } from '../hub/tag-event.ts';
 import type { SourceRule } from '../hub/tag-modules.ts';
@@ -76,6 +76,7 @@ export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebho
     jobs: metadata,
     handlers: new Map([
       [TAG_JOB, (job, signal) => gate.look(job, signal)],
+      [RELEASE_JOB, (job, signal) => gate.release(job, signal)],
       [REPORT_JOB, (job, signal) => sendReport(reporting, JSON.parse(job.payload) as QueuedReport, signal)],
     ]),
     events,

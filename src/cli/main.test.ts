@@ -55,6 +55,8 @@ async function goyi(
     newToken: async ({ dataDir }, { name }) => `secret of ${name} in ${dataDir}`,
     tokens: async () => [],
     revokeToken: async () => 'absent',
+    blockedVersions: async () => [],
+    releaseVersion: async () => false,
     auditEntries: async () => {},
     verifyAudit: async () => ({ checked: 0, cut: CHAIN_START, head: CHAIN_START, fault: undefined }),
     forks: async () => [],

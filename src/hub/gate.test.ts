@@ -155,7 +155,7 @@ for (const [title, arm, reason] of blocked)
     bench.versions.set(`${lib}@v1.0.0`, require('a.example/a v1.0.0', 'z.example/z v1.0.0'));
     bench.faults.set('z.example/z@v1.0.0', 'origin-unavailable');
     arm(bench);
-    assert.match(await bench.look({}, 3), /^block /);
+    assert.match(await bench.look({}, 4), /^block /);
     const verdict = await metadata.verdict(lib, 'v1.0.0');
     assert.equal(verdict?.kind, 'block');
     assert.match(verdict.reason, reason);
@@ -185,10 +185,10 @@ for (const code of ['origin-unavailable', 'database-unavailable', 'origin-timeou
 gateTest('a requirement that is missing is waited for a little: it may be pushed in the same moment', async (bench, metadata) => {
   bench.versions.set(`${lib}@v1.0.0`, require('a.example/a v1.0.0'));
   bench.faults.set('a.example/a@v1.0.0', 'not-found');
-  await assert.rejects(bench.look({}, 2), (error: HubError) => error.code === 'not-found');
+  await assert.rejects(bench.look({}, 3), (error: HubError) => error.code === 'not-found');
   assert.equal(await metadata.verdict(lib, 'v1.0.0'), undefined);
   bench.faults.clear();
-  assert.match(await bench.look({}, 3), /^archive /);
+  assert.match(await bench.look({}, 4), /^archive /);
 });
 
 gateTest('a moved tag and a deleted one change nothing and are told', async (bench, metadata) => {

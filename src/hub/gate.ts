@@ -68,7 +68,7 @@ export interface TagGateParts {
 /** Requirements that one tag waits for at once. */
 const requirementsAtOnce = 8;
 /** Tags are often pushed together, so a requirement that is missing may be about to come: it counts from this attempt on. */
-const absentAttempts = 3;
+const absentAttempts = 4;
 /** Reasons name a requirement and go to clients of the hub. */
 const reasonLengthMax = 600;
 
@@ -115,6 +115,16 @@ export class TagGate {
     if (outcomes.length > 0) return outcomes.join('; ');
     if (event.change === 'deleted') return 'nothing to do: no version of this tag was archived';
     throw new HubError('not-found', `the repository has no module with a version at the tag ${event.tag}`);
+  }
+
+  /** As a {@link JobHandler}: what an operator released is made and stored. @throws {HubError} as {@link look} */
+  async release(job: JobRow, signal: AbortSignal): Promise<string> {
+    const module = JSON.parse(job.payload) as ModuleAt;
+    const { ports, verdicts } = this.#parts;
+    // A block that is remembered may be some seconds old.
+    if ((await verdicts.of(module))?.kind === 'block') throw new HubError('not-found', `${nameOf(module)} is still known as blocked`);
+    await ports.archive(module, signal);
+    return `${nameOf(module)} is stored, as an operator wanted it`;
   }
 
   /** What was archived stays as it is. */

@@ -147,14 +147,15 @@ export class JobRunner implements AsyncDisposable {
         });
       const sentence = messageOf(error);
       if (!isWorthAnother(code, job.attempts) || job.attempts >= this.#limits.attemptsMax) return { kind: 'failed', error: sentence };
-      return { kind: 'again', error: sentence, nextAtMs: this.#parts.clock.wallMs() + this.#delayMs(job.attempts) };
+      return { kind: 'again', error: sentence, nextAtMs: this.#parts.clock.wallMs() + this.#delayMs(job.attempts, code) };
     }
   }
 
   /** Half of it by chance, so that what failed together does not come again together. */
-  #delayMs(attempts: number): number {
+  #delayMs(attempts: number, code: ErrorCode | undefined): number {
     const { delayMs, delayMaxMs } = this.#limits;
-    const whole = Math.min(delayMaxMs, delayMs * 2 ** Math.min(attempts - 1, 30));
+    const first = code === 'not-found' ? delayMs / absentHaste : delayMs;
+    const whole = Math.min(delayMaxMs, first * 2 ** Math.min(attempts - 1, 30));
     return whole * (0.5 + this.#parts.random() / 2);
   }
 
@@ -173,8 +174,9 @@ export class JobRunner implements AsyncDisposable {
   }
 }
 
-/** A tag that is not there may be on its way to the machine that was asked. */
-const absentAttemptsMax = 6;
+/** A tag that is not there may be on its way to the machine that was asked: that takes seconds, and not hours. */
+const absentAttemptsMax = 8;
+const absentHaste = 3;
 
 function isWorthAnother(code: ErrorCode | undefined, attempts: number): boolean {
   switch (code) {

@@ -1,3 +1,5 @@
+import type { AuditEntry } from './audit-trail.ts';
+
 /** Longer payloads are refused by the database. */
 export const JOB_PAYLOAD_LENGTH_MAX = 65_536;
 
@@ -84,8 +86,12 @@ export interface Jobs {
     row: { readonly module: string; readonly version: string; readonly kind: 'archive' | 'block'; readonly reason: string },
     nowMs: number,
   ): Promise<Verdict>;
-  /** False when it is not blocked. Durable when it resolves. */
-  releaseVerdict(row: { readonly module: string; readonly version: string; readonly releasedFor: string }, nowMs: number): Promise<boolean>;
+  /** False when it is not blocked, and then nothing is told. Durable when it resolves, together with the entry of the audit trail. */
+  releaseVerdict(
+    row: { readonly module: string; readonly version: string; readonly releasedFor: string },
+    nowMs: number,
+    told?: AuditEntry,
+  ): Promise<boolean>;
   /** What is blocked, the newest first; `before` as in {@link jobs}. */
   blockedVerdicts(limit: number, before?: number): Promise<readonly VerdictRow[]>;
 }

@@ -348,8 +348,8 @@ class SqliteMetadata implements Metadata {
     return await this.#write('recordVerdict', row, nowMs);
   }
 
-  async releaseVerdict(row: Parameters<Metadata['releaseVerdict']>[0], nowMs: number): Promise<boolean> {
-    return await this.#write('releaseVerdict', row, nowMs);
+  async releaseVerdict(...[row, nowMs, told]: Parameters<Metadata['releaseVerdict']>): Promise<boolean> {
+    return await this.#write('releaseVerdict', row, nowMs, told);
   }
 
   async blockedVerdicts(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly VerdictRow[]> {

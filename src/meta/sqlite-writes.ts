@@ -167,8 +167,10 @@ export class SqliteWrites {
     return this.#jobs.recordVerdict(...args);
   }
 
-  releaseVerdict(...args: Parameters<JobWrites['release']>): boolean {
-    return this.#jobs.release(...args);
+  releaseVerdict(row: Parameters<JobWrites['release']>[0], nowMs: number, told: AuditEntry | undefined): boolean {
+    const isReleased = this.#jobs.release(row, nowMs);
+    if (isReleased && told !== undefined) this.#access.append([told]);
+    return isReleased;
   }
 
   recordSetting(name: string, value: string): void {

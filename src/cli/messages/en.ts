@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { en as publish } from './publish.ts';
 import { en as access } from './access.ts';
+import { verdictEn } from './verdict.ts';
 import { sdkEn } from './sdk-en.ts';
 import { en as env } from './env.ts';
 import type { Messages } from './zh.ts';
@@ -165,6 +166,7 @@ export const en: Messages = {
     notFrozen: (database: string): string => `${database} is not frozen`,
   },
   sdk: sdkEn,
+  verdict: verdictEn,
   warm: {
     unreadable: (path: string, reason: string): string => `${path} cannot be read (${reason})`,
     nothingThere: (path: string): string => `there is neither a go.mod nor a go.sum in ${path}`,

@@ -4,6 +4,7 @@ import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
 import { zh as env } from './env.ts';
 import { sdkZh as sdk } from './sdk-zh.ts';
+import { type VerdictMessages, verdictZh as verdict } from './verdict.ts';
 
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
 export type Messages = typeof texts & {
@@ -11,6 +12,7 @@ export type Messages = typeof texts & {
   readonly env: typeof env;
   readonly publish: typeof publish;
   readonly sdk: typeof sdk;
+  readonly verdict: VerdictMessages;
 };
 
 const list = (values: readonly string[]): string => values.join('、');
@@ -362,4 +364,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, env, publish, sdk };
+export const zh: Messages = { ...texts, access, env, publish, sdk, verdict };

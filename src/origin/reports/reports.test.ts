@@ -132,7 +132,7 @@ test('DingTalk: Markdown, signed in the address', async () => {
   const query = new URL(`${base}${seen[0]?.url}`).searchParams;
   assert.deepEqual([query.get('access_token'), query.get('timestamp')], ['query-token', String(nowMs)]);
   assert.equal(query.get('sign'), createHmac('sha256', 'SEC1').update(`${nowMs}\nSEC1`).digest('base64'));
-  const { msgtype, markdown } = seen[0]!.body as { msgtype: string; markdown: { title: string; text: string } };
+  const { msgtype, markdown } = (seen[0]?.body ?? {}) as { msgtype: string; markdown: { title: string; text: string } };
   assert.deepEqual([msgtype, markdown.title], ['markdown', 'git.example/team/lib@v1.2.3 已拦截']);
   assert.match(markdown.text, /标签：team\/sub\/lib v1\.2\.3 \(82b3d5ae55f7\)\n- 说明：it requires a\.example/);
   assert.doesNotMatch(markdown.text, /\]\(|<b>|`/);
@@ -145,7 +145,7 @@ test('WeCom: Markdown; Feishu: text, signed in the body', async () => {
     { client, nowMs },
     signal,
   );
-  const { content } = seen[0]!.body['markdown'] as { content: string };
+  const { content } = (seen[0]?.body['markdown'] ?? {}) as { content: string };
   assert.match(content, /^\*\*git\.example\/team\/lib@v1\.2\.3 archived\*\*\n> Tag: .*\n> Reason: .*\n> Note: the tag was moved$/);
   answer = { status: 200, body: '{"code":0,"msg":"success"}' };
   await reportToChat(chat('feishu', { secret: 's' }), report, { client, nowMs }, signal);
