@@ -5,6 +5,7 @@ import { type CommandSpec, type OpenStdin, UsageError } from './command.ts';
 import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
 import { createCompletionCommand } from './commands/completion.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { logCommand } from './commands/log.ts';
 import { publishCommand } from './commands/publish.ts';
 import { sdkCommand } from './commands/sdk.ts';
@@ -42,6 +43,7 @@ const commands: readonly CommandSpec[] = [
   witnessCommand,
   publishCommand,
   sdkCommand,
+  doctorCommand,
   adminCommand,
   createCompletionCommand(() => commands),
 ];

@@ -1,4 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { zh as doctor } from './doctor.ts';
+import { zh as explain } from './explain.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
@@ -7,6 +9,8 @@ import { sdkZh as sdk } from './sdk-zh.ts';
 /** All text that people read from the command line. `en.ts` has the same keys, or it does not compile. */
 export type Messages = typeof texts & {
   readonly access: typeof access;
+  readonly doctor: typeof doctor;
+  readonly explain: typeof explain;
   readonly publish: typeof publish;
   readonly sdk: typeof sdk;
 };
@@ -360,4 +364,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, publish, sdk };
+export const zh: Messages = { ...texts, access, doctor, explain, publish, sdk };
