@@ -6,6 +6,7 @@ import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
 import { createCompletionCommand } from './commands/completion.ts';
 import { envCommand } from './commands/env.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { logCommand } from './commands/log.ts';
 import { publishCommand } from './commands/publish.ts';
 import { sdkCommand } from './commands/sdk.ts';
@@ -44,6 +45,7 @@ const commands: readonly CommandSpec[] = [
   witnessCommand,
   publishCommand,
   sdkCommand,
+  doctorCommand,
   adminCommand,
   createCompletionCommand(() => commands),
 ];

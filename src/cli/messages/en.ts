@@ -1,4 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { en as doctor } from './doctor.ts';
+import { en as explain } from './explain.ts';
 import { en as publish } from './publish.ts';
 import { en as access } from './access.ts';
 import { verdictEn } from './verdict.ts';
@@ -11,6 +13,8 @@ const meant = (nearest: string | undefined): string => (nearest === undefined ? 
 const files = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
 
 export const en: Messages = {
+  doctor,
+  explain,
   publish,
   env,
   help: {

@@ -1,4 +1,6 @@
 import type { ErrorCode } from '../../base/errors.ts';
+import { zh as doctor } from './doctor.ts';
+import { zh as explain } from './explain.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
@@ -10,6 +12,8 @@ import { type VerdictMessages, verdictZh as verdict } from './verdict.ts';
 export type Messages = typeof texts & {
   readonly access: typeof access;
   readonly env: typeof env;
+  readonly doctor: typeof doctor;
+  readonly explain: typeof explain;
   readonly publish: typeof publish;
   readonly sdk: typeof sdk;
   readonly verdict: VerdictMessages;
@@ -364,4 +368,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, env, publish, sdk, verdict };
+export const zh: Messages = { ...texts, access, doctor, env, explain, publish, sdk, verdict };

@@ -1,0 +1,149 @@
+import { withoutCredentials } from '../../../base/log.ts';
+import { nameOf } from '../../../protocol/main-go-mod.ts';
+import { declaredModulePath } from '../../../protocol/go-mod-facts.ts';
+import type { Facts } from '../facts.ts';
+import { type Check, type Finding, type Proof, typed } from '../finding.ts';
+import type { Asked, Examined, Step } from '../module-bench.ts';
+import { describe } from '../network.ts';
+import { lookAtRepository } from '../repository.ts';
+
+/** Modules that cannot be got, and what the go command does then. */
+export const modules: Check = {
+  finds: [
+    'module-refused',
+    'module-absent',
+    'module-error',
+    'private-credentials',
+    'private-host-unreachable',
+    'private-vanity',
+    'private-pattern-missing',
+  ],
+  async run(facts) {
+    const found: Finding[] = [];
+    for (const examined of await facts.modules.examined()) {
+      const { asked, cached } = examined;
+      if (asked === undefined || cached.zip !== undefined) continue;
+      found.push(...(await lookAtWay(examined, asked, facts)));
+    }
+    return found;
+  },
+};
+
+async function lookAtWay(examined: Examined, asked: Asked, facts: Facts): Promise<readonly Finding[]> {
+  const { end, steps } = asked;
+  const subject = nameOf(examined.module);
+  const proof = steps.map(proofOf);
+  switch (end.kind) {
+    case 'found':
+    case 'unknown':
+      return [];
+    case 'stopped': {
+      const { answer } = end.at;
+      // A proxy that does not answer at all, or wants credentials, is told of by the check of proxies.
+      if (answer.kind === 'failed' || answer.status === 401 || answer.status === 407) return [];
+      const isPolicy = answer.status >= 400 && answer.status < 500;
+      return [{ id: isPolicy ? 'module-refused' : 'module-error', subject, proof, fix: typed(`go mod download -x ${subject}`) }];
+    }
+    case 'absent':
+      return [{ id: 'module-absent', subject, proof, fix: typed(`go list -m -versions ${examined.module.path}`) }];
+    case 'direct':
+      return await lookAtDirect(examined, asked, facts);
+  }
+}
+
+async function lookAtDirect(examined: Examined, asked: Asked, facts: Facts): Promise<readonly Finding[]> {
+  const { path } = examined.module;
+  const { settings } = facts;
+  const found = await lookAtRepository(path, facts);
+  const proof = [
+    ...asked.steps.map(proofOf),
+    ...(facts.modules.covers('GONOPROXY', path)
+      ? [{ ran: `go env ${settings.decides('GONOPROXY')}`, got: settings.value('GONOPROXY') }]
+      : []),
+    ...found.proof,
+  ];
+  const subject = nameOf(examined.module);
+  switch (found.kind) {
+    case 'reachable': {
+      const { record } = asked;
+      if (record?.ok !== true || record.value !== 'absent') return [];
+      const host = path.split('/')[0] ?? path;
+      const patterns = [settings.value('GOPRIVATE'), host].filter(Boolean).join(',');
+      const unknown = { ran: `GOSUMDB ${subject}`, got: '404' };
+      return [{ id: 'private-pattern-missing', subject, proof: [...proof, unknown], fix: typed(`go env -w GOPRIVATE=${patterns}`) }];
+    }
+    case 'credentials':
+      return [{ id: 'private-credentials', subject: path, proof, fix: credentialLines(found.repository) }];
+    case 'unreachable':
+      return [{ id: 'private-host-unreachable', subject: path, proof, fix: typed(`git ls-remote ${found.repository}`) }];
+    case 'no-meta':
+      return [{ id: 'private-vanity', subject: path, proof, fix: typed(`curl 'https://${path}?go-get=1'`) }];
+  }
+}
+
+function credentialLines(repository: string): Finding['fix'] {
+  if (!/^https?:/.test(repository)) return typed(`git ls-remote ${repository}`, 'ssh-add -l');
+  const { host } = new URL(repository);
+  return typed(
+    `git config --global url."ssh://git@${host}/".insteadOf "https://${host}/"`,
+    `# ~/.netrc: machine ${host} login USER password TOKEN`,
+  );
+}
+
+function proofOf({ entry, url, answer }: Step): Proof {
+  const then = entry.after === '' ? '' : ` (${entry.after})`;
+  return { ran: `GET ${withoutCredentials(url.href)}`, got: `${describe(answer)}${then}` };
+}
+
+/** Names that differ in case only, paths that the module itself does not use, majors that a path does not have. */
+export const moduleNames: Check = {
+  finds: ['case-collision', 'path-declared-otherwise', 'major-version-path'],
+  async run(facts) {
+    const { project } = facts;
+    const found: Finding[] = [];
+    const byLower = new Map<string, string>();
+    for (const { path } of project.goMod?.require ?? []) {
+      const known = byLower.get(path.toLowerCase());
+      if (known !== undefined && known !== path)
+        found.push({
+          id: 'case-collision',
+          subject: `${known}, ${path}`,
+          proof: [{ ran: 'go.mod', got: `${known}, ${path}` }],
+          fix: typed(`go mod why -m ${known} ${path}`),
+        });
+      byLower.set(path.toLowerCase(), path);
+    }
+    for (const { line, reason } of project.goMod?.unread ?? []) found.push(unreadLine(line, reason, project.goModText ?? ''));
+    for (const examined of await facts.modules.examined()) found.push(...lookAtDeclared(examined, facts));
+    return found;
+  },
+};
+
+function unreadLine(line: number, reason: string, text: string): Finding {
+  const got = text.split('\n')[line - 1]?.trim() ?? '';
+  const subject = `go.mod:${line}: ${got}`;
+  const [, path = 'MODULE', major = '2'] = /([^\s"]+)\s+v(\d+)\./.exec(got) ?? [];
+  const fix = typed(`go get ${path}/v${major}@latest`, `go get ${path}@latest`);
+  return { id: 'major-version-path', subject, proof: [{ ran: `go.mod:${line}`, got: reason }], fix };
+}
+
+/** A fork or a renamed module: its go.mod says another path, and the go command refuses it. */
+function lookAtDeclared({ module, cached, asked }: Examined, { project }: Facts): readonly Finding[] {
+  const text = cached.goModText ?? asked?.goModText;
+  if (text === undefined || isReplacement(module.path, project.goMod?.replace)) return [];
+  const declared = declaredModulePath(text);
+  if (declared === '' || declared === module.path) return [];
+  // A retired /vN of gopkg.in and the like is compared by the go command as text, too.
+  const fix = typed(
+    `go mod edit -droprequire=${module.path}`,
+    `go get ${declared}@${module.version}`,
+    `go mod edit -replace=${declared}=${nameOf(module)}`,
+  );
+  const proof = [{ ran: `${nameOf(module)}/go.mod`, got: `module ${declared}` }];
+  return [{ id: 'path-declared-otherwise', subject: nameOf(module), proof, fix }];
+}
+
+function isReplacement(path: string, replace: ReadonlyMap<string, unknown> | undefined): boolean {
+  for (const to of replace?.values() ?? []) if (typeof to === 'object' && to !== null && 'path' in to && to.path === path) return true;
+  return false;
+}

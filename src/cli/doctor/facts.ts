@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ProxyEntry } from './proxy-list.ts';
+import { parseProxyEntries } from './proxy-list.ts';
+import { GoTool } from './go-tool.ts';
+import { ModuleBench } from './module-bench.ts';
+import { Network } from './network.ts';
+import { type Project, readProject } from './project.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Where the value in effect comes from. */
+export type Source = 'environment' | 'file' | 'default';
+
+/** What the checks look at. It is gathered once and changes nothing on the machine. */
+export interface Facts {
+  readonly env: Env;
+  readonly go: GoTool | undefined;
+  readonly settings: Settings;
+  readonly project: Project;
+  /** GOPROXY, entry by entry. */
+  readonly proxies: readonly ProxyEntry[];
+  readonly network: Network;
+  readonly modules: ModuleBench;
+  readonly signal: AbortSignal;
+}
+
+/** Names that are asked for: a `go env` for all of them would make a temporary folder, which can fail. */
+const NAMES = [
+  'GO111MODULE GOARCH GOAUTH GOCACHE GOENV GOFLAGS GOHOSTARCH GOHOSTOS GOINSECURE GOMODCACHE GONOPROXY GONOSUMDB GOOS GOPATH GOPRIVATE',
+  'GOPROXY GOROOT GOSUMDB GOTMPDIR GOVERSION',
+]
+  .join(' ')
+  .split(' ');
+const FILE_LENGTH_MAX = 64 * 1024;
+
+/** The settings of this user's go command. */
+export class Settings {
+  readonly #env: Env;
+  readonly #effective: Readonly<Record<string, string>>;
+  /** Of the file of `go env -w`. */
+  readonly written: ReadonlyMap<string, string>;
+  /** Undefined: there is none. */
+  readonly file: string | undefined;
+  readonly #toolchain: string;
+
+  constructor(parts: {
+    env: Env;
+    effective: Readonly<Record<string, string>>;
+    written: ReadonlyMap<string, string>;
+    file: string | undefined;
+    toolchain: string;
+  }) {
+    this.#env = parts.env;
+    this.#effective = parts.effective;
+    this.written = parts.written;
+    this.file = parts.file;
+    this.#toolchain = parts.toolchain;
+  }
+
+  /** '' for one that is not set. */
+  value(name: string): string {
+    return name === 'GOTOOLCHAIN' ? this.#toolchain : (this.#effective[name] ?? '');
+  }
+
+  source(name: string): Source {
+    return this.#env[name] ? 'environment' : this.written.get(name) ? 'file' : 'default';
+  }
+
+  /** GONOPROXY and GONOSUMDB are GOPRIVATE where they are not set: the variable that decides. */
+  decides(name: 'GONOPROXY' | 'GONOSUMDB'): string {
+    return this.source(name) === 'default' ? 'GOPRIVATE' : name;
+  }
+}
+
+export interface FactsOptions {
+  readonly env: Env;
+  readonly folder: string;
+  readonly version: string;
+  readonly signal: AbortSignal;
+}
+
+/** To be disposed of: its connections end then. */
+export async function gatherFacts({ env, folder, signal }: Omit<FactsOptions, 'version'>): Promise<Facts & AsyncDisposable> {
+  const go = await GoTool.find(env);
+  const settings = await readSettings(go, env, signal);
+  const project = await readProject(folder, settings.value('GO111MODULE') !== 'off');
+  const proxies = parseProxyEntries(settings.value('GOPROXY'));
+  const network = await Network.open({ env, settings, proxies, signal });
+  const modules = new ModuleBench({ settings, project, proxies, network, signal });
+  return { env, go, settings, project, proxies, network, modules, signal, [Symbol.asyncDispose]: () => network[Symbol.asyncDispose]() };
+}
+
+async function readSettings(go: GoTool | undefined, env: Env, signal: AbortSignal): Promise<Settings> {
+  const said = await go?.run(['env', '-json', ...NAMES], signal);
+  const effective = said?.code === 0 ? (JSON.parse(said.stdout) as Record<string, string>) : {};
+  const place = effective['GOENV'];
+  const file = place === undefined || place === '' || place === 'off' ? undefined : place;
+  const written = file === undefined ? new Map<string, string>() : await readSettingsFile(file);
+  const ofSdk = await readSettingsFile(join(effective['GOROOT'] ?? '', 'go.env'));
+  const toolchain = env['GOTOOLCHAIN'] || written.get('GOTOOLCHAIN') || ofSdk.get('GOTOOLCHAIN') || 'auto';
+  return new Settings({ env, effective, written, file, toolchain });
+}
+
+async function readSettingsFile(file: string): Promise<ReadonlyMap<string, string>> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const lines = text.slice(0, FILE_LENGTH_MAX).split('\n');
+  return new Map(
+    lines.flatMap((line) => {
+      const [, name, value] = /^([A-Z]\w*)=(.*?)\r?$/.exec(line) ?? [];
+      return name === undefined || value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+}

@@ -1,0 +1,56 @@
+/**
+ * GOPROXY as the go command reads it: entries between `,` (go on after 404 and 410 only) and `|` (go on after any error); blanks around an
+ * entry and empty entries do not count; `direct` and `off` end the list; `https://` may be left out.
+ * https://go.dev/ref/mod#environment-variables (GOPROXY)
+ */
+import { isAbsolute } from 'node:path';
+import { withoutCredentials } from '../../base/log.ts';
+
+export type ProxyEntry =
+  | { readonly kind: 'proxy'; readonly text: string; readonly url: URL; readonly after: Separator }
+  | { readonly kind: 'folder'; readonly text: string; readonly url: URL; readonly after: Separator }
+  | { readonly kind: 'direct' | 'off'; readonly text: string; readonly before: Separator }
+  | { readonly kind: 'invalid'; readonly text: string; readonly reason: string };
+
+/** What stands behind an entry; '' at the end. */
+export type Separator = ',' | '|' | '';
+
+export function parseProxyEntries(text: string): readonly ProxyEntry[] {
+  const entries: ProxyEntry[] = [];
+  let before: Separator = '';
+  for (const [, untrimmed = '', mark = ''] of text.matchAll(/([^,|]*)([,|]|$)/g)) {
+    const after = mark as Separator;
+    const entry = untrimmed.trim();
+    if (entry === 'direct' || entry === 'off') {
+      entries.push({ kind: entry, text: entry, before });
+      break;
+    }
+    if (entry !== '') entries.push(parseEntry(entry, after));
+    before = after;
+  }
+  return entries;
+}
+
+function parseEntry(entry: string, after: Separator): ProxyEntry {
+  const text = withoutCredentials(entry);
+  const invalid = (reason: string): ProxyEntry => ({ kind: 'invalid', text, reason });
+  const whole = /[.:/]/.test(entry) && !entry.includes(':/') && !isAbsolute(entry) ? `https://${entry}` : entry;
+  // What JavaScript would mend, such as a blank or a full-width comma in a host, Go refuses.
+  if (/[^\x21-\x7e]/.test(whole)) return invalid('it has a blank or a character that no address has');
+  if (/^["'“]/.test(entry)) return invalid('it has quote marks');
+  const url = URL.canParse(whole) ? new URL(whole) : undefined;
+  if (url === undefined) return invalid('it is no address');
+  if (url.protocol === 'file:') return { kind: 'folder', text, url, after };
+  if (!/^https?:\/\/[^/]/.test(whole)) return invalid('the scheme must be https, http or file');
+  if (url.protocol === 'http:' && (url.username !== '' || url.password !== ''))
+    return invalid('the go command sends no credentials over http: write https');
+  url.pathname = url.pathname.replace(/\/+$/, '');
+  return { kind: 'proxy', text, url, after };
+}
+
+/** `rest` below the base address of a proxy. */
+export function below(base: URL, rest: string): URL {
+  const url = new URL(base);
+  url.pathname = `${base.pathname.replace(/\/+$/, '')}/${rest}`;
+  return url;
+}
