@@ -239,6 +239,36 @@ test('an archive of the Go project is believed by the SHA-256 of the list', asyn
   assert.equal(other.code, 5, other.output);
 });
 
+test('a hub that asks for a token gets it for list, archive and proof', async () => {
+  const dataDir = join(world.folder, 'closed');
+  const config = join(world.folder, 'closed.yaml');
+  await writeFile(config, 'access: {anonymous: []}\n');
+  await using closed = await world.hub({ dataDir, args: ['--config', config] });
+  const made = await runGoyi([
+    'admin',
+    'token',
+    'new',
+    '--name',
+    'sdk',
+    '--scope',
+    'read',
+    '--expires',
+    '1d',
+    '--data-dir',
+    dataDir,
+    '--json',
+  ]);
+  assert.equal(made.code, 0, made.output);
+  const { token } = JSON.parse(made.output) as { token: string };
+  const without = await (await user({ GOPROXY: closed.url })).goyi(['install', '1.30.1']);
+  assert.notEqual(without.code, 0);
+  assert.match(without.output, /token/);
+  const me = await user({ GOPROXY: closed.url, GOYI_TOKEN: token });
+  const installed = await me.goyi(['install', '1.30.1']);
+  assert.equal(installed.code, 0, installed.output);
+  assert.doesNotMatch(installed.output + (await me.goyi(['list', '--json'])).output, new RegExp(token));
+});
+
 test('a bundle is enough where there is no network', async (t) => {
   const me = await user();
   const stick = join(me.home, 'stick');
