@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { ask, eventually, stagedFiles } from './support/hub-client.ts';
 import { mountSmallDisk } from './support/small-disk.ts';
-import { address } from './support/synthetic-module.ts';
+import { address, noise } from './support/synthetic-module.ts';
 import { makeToolchain, publishToolchain } from './support/synthetic-toolchain.ts';
 import { serveModule, startWorld } from './support/synthetic-world.ts';
 
@@ -237,4 +239,102 @@ test('a full disk is said to be full, and what was there stays', { timeout: 120_
     (await readdir(join(disk.path, 'sdk'))).filter((file) => file.startsWith(linux)),
     [],
   );
+});
+
+/** The Go project's list and archives, as a mirror has them. */
+async function startMirror(
+  files: ReadonlyMap<string, Buffer>,
+): Promise<AsyncDisposable & { readonly url: string; decide: (path: string) => 'send' | 'cut' | 'lie'; readonly asked: string[] }> {
+  const asked: string[] = [];
+  const mirror = { decide: (_path: string): 'send' | 'cut' | 'lie' => 'send' };
+  const server = createServer((request, response) => {
+    const path = request.url ?? '';
+    asked.push(path);
+    if (path.startsWith('/dl/?')) {
+      const release = (filename: string, bytes: Buffer): object => {
+        const [version = '', os = '', arch = ''] = /^(go1\.\d+\.\d+)\.(\w+)-(\w+)\./.exec(filename)?.slice(1) ?? [];
+        return {
+          version,
+          stable: true,
+          files: [{ filename, os, arch, version, sha256: sha256(bytes), size: bytes.length, kind: 'archive' }],
+        };
+      };
+      response.end(JSON.stringify([...files].map(([filename, bytes]) => release(filename, bytes))));
+      return;
+    }
+    const bytes = files.get(path.replace('/dl/', ''));
+    if (bytes === undefined) return void response.writeHead(404).end();
+    const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    const body = Buffer.from(bytes.subarray(from));
+    const fault = mirror.decide(path);
+    if (fault === 'lie') body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;
+    response.writeHead(from > 0 ? 206 : 200, {
+      'content-length': body.length,
+      ...(from > 0 && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
+    });
+    if (fault === 'cut') response.write(body.subarray(0, 1_000), () => setImmediate(() => response.destroy()));
+    else response.end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return Object.assign(mirror, {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/dl`,
+    asked,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  });
+}
+
+test('archives of the Go project come from a mirror by the SHA-256 of the list, and never in place of one that was made', async () => {
+  await using world = await startWorld();
+  for (const release of ['go1.30.1', 'go1.30.2', 'go1.29.9']) publishToolchain(world, release);
+  let made: Buffer;
+  {
+    await using hub = await world.hub();
+    made = (await ask(hub, `dl/${linux}`)).body;
+  }
+  const official = noise('official', 200_000);
+  const older = 'go1.30.1.linux-amd64.tar.gz';
+  const files = new Map([
+    [linux, noise('other', 1_000)],
+    [older, official],
+    ['go1.28.1.linux-amd64.tar.gz', noise('old', 5_000)],
+  ]);
+  await using good = await startMirror(files);
+  await using bad = await startMirror(files);
+  const env = { GOYI_SDK_MIRRORS: `${bad.url},${good.url}`, GOYI_SDK_INDEX: `${good.url}/` };
+  bad.decide = () => 'lie';
+  let cuts = 0;
+  good.decide = () => (++cuts === 1 ? 'cut' : 'send');
+  const hub = await world.hub({ env });
+  try {
+    assert.ok((await ask(hub, `dl/${linux}`)).body.equals(made), 'what was made stays');
+    const index = JSON.parse((await ask(hub, 'dl/?mode=json&include=all')).body.toString()) as Index[];
+    assert.deepEqual(
+      index.map(({ version, files: [file] }) => [version, file?.origin, file?.sha256]),
+      [
+        ['go1.30.2', 'toolchain-module', sha256(made)],
+        ['go1.30.1', 'official', sha256(official)],
+        ['go1.29.9', 'toolchain-module', ''],
+        ['go1.28.1', 'official', sha256(files.get('go1.28.1.linux-amd64.tar.gz') ?? Buffer.alloc(0))],
+      ],
+    );
+    const answer = await ask(hub, `dl/${older}`);
+    assert.equal(answer.status, 200, answer.firstLine);
+    assert.ok(answer.body.equals(official));
+    assert.equal(cuts, 2, 'continued after a cut');
+    assert.ok(bad.asked.includes(`/dl/${older}`), 'the mirror that lies was asked first');
+    good.decide = () => 'lie';
+    const lie = await ask(hub, 'dl/go1.28.1.linux-amd64.tar.gz');
+    assert.equal(lie.status, 502);
+    assert.equal(lie.headers.get('goyi-error'), 'checksum-mismatch');
+    assert.equal((await ask(hub, 'dl/go1.29.9.linux-amd64.tar.gz')).status, 200, 'what the list has not is made of its module');
+  } finally {
+    await hub.stop();
+  }
+  // The list cannot be had: which archive a name stands for is not known, so what is not stored has to wait.
+  await using alone = await world.hub({ env: { ...env, GOYI_SDK_INDEX: 'http://127.0.0.1:9/dl/' } });
+  assert.ok((await ask(alone, `dl/${older}`)).body.equals(official));
+  assert.equal((await ask(alone, 'dl/go1.28.1.linux-amd64.tar.gz')).status, 502);
 });

@@ -214,6 +214,61 @@ test('a hub that lies about archive and SHA-256 together is found out by the che
   assert.notEqual(otherKey.code, 0, 'what the public database has no record of');
 });
 
+test('an archive of the Go project is believed by the SHA-256 of the list', async () => {
+  const me = await user();
+  const archive = forged('go1.30.1');
+  const file = {
+    filename: `go1.30.1.${host}.tar.gz`,
+    os: host.split('-')[0],
+    arch: host.split('-')[1],
+    version: 'go1.30.1',
+    kind: 'archive',
+  };
+  const sha256 = createHash('sha256').update(archive).digest('hex');
+  const index = [{ version: 'go1.30.1', stable: true, files: [{ ...file, sha256, size: archive.length, origin: 'official' }] }];
+  line.decide = (path) => {
+    if (path.startsWith('/dl/?')) return { kind: 'replace', body: Buffer.from(JSON.stringify(index)) };
+    return path.endsWith('.tar.gz') ? { kind: 'replace', body: archive } : { kind: 'none' };
+  };
+  const installed = await me.goyi(['install', '1.30.1']);
+  line.decide = (path) => (path.startsWith('/dl/?') ? { kind: 'replace', body: Buffer.from(JSON.stringify(index)) } : { kind: 'none' });
+  const other = await (await user()).goyi(['install', '1.30.1']);
+  line.decide = () => ({ kind: 'none' });
+  assert.equal(installed.code, 0, installed.output);
+  assert.match(installed.output, /its SHA-256 is that of the list/);
+  assert.equal(other.code, 5, other.output);
+});
+
+test('a hub that asks for a token gets it for list, archive and proof', async () => {
+  const dataDir = join(world.folder, 'closed');
+  const config = join(world.folder, 'closed.yaml');
+  await writeFile(config, 'access: {anonymous: []}\n');
+  await using closed = await world.hub({ dataDir, args: ['--config', config] });
+  const made = await runGoyi([
+    'admin',
+    'token',
+    'new',
+    '--name',
+    'sdk',
+    '--scope',
+    'read',
+    '--expires',
+    '1d',
+    '--data-dir',
+    dataDir,
+    '--json',
+  ]);
+  assert.equal(made.code, 0, made.output);
+  const { token } = JSON.parse(made.output) as { token: string };
+  const without = await (await user({ GOPROXY: closed.url })).goyi(['install', '1.30.1']);
+  assert.notEqual(without.code, 0);
+  assert.match(without.output, /token/);
+  const me = await user({ GOPROXY: closed.url, GOYI_TOKEN: token });
+  const installed = await me.goyi(['install', '1.30.1']);
+  assert.equal(installed.code, 0, installed.output);
+  assert.doesNotMatch(installed.output + (await me.goyi(['list', '--json'])).output, new RegExp(token));
+});
+
 test('a bundle is enough where there is no network', async (t) => {
   const me = await user();
   const stick = join(me.home, 'stick');

@@ -27,9 +27,8 @@ export function createBackends(process: { version: string; env: NodeJS.ProcessEn
     verifyAudit: async (...args) => (await admin()).verifyAudit(...args),
     readKey: async (place) => (await import('./own-keys.ts')).readOwnKey(place),
     makeKey: async ({ dataDir }, place) => (await import('./own-keys.ts')).makeOwnKey(place, dataDir),
-    openClient: async (config, hub) =>
-      (await import('./wire-hub.ts')).openOutboundClient(config, { configuredOrigins: [hub], version: process.version }),
-    openLog: async (config, url) => (await import('./logs.ts')).openLog(config, url, process.version),
+    openClient: async (config, hub, token) => (await import('./logs.ts')).openClient(config, hub, { version: process.version, token }),
+    openLog: async (config, url, token) => (await import('./logs.ts')).openLog(config, url, { version: process.version, token }),
     auditStored: async (...args) => (await import('./logs.ts')).auditStoredLog(...args),
     makeModuleZip: async (...args) => (await import('./module-zips.ts')).moduleZips.makeModuleZip(...args),
     checkModuleZip: async (...args) => (await import('./module-zips.ts')).moduleZips.checkModuleZip(...args),

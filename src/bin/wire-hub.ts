@@ -26,6 +26,7 @@ import { createChecksumDatabase } from '../origin/checksum-client.ts';
 import type { ChecksumDatabase } from '../origin/checksum-database.ts';
 import type { ChecksumRelay } from '../origin/checksum-relay.ts';
 import type { ChecksumTransport } from '../origin/checksum-transport.ts';
+import { type OfficialSdks, createOfficialSdks } from '../origin/official-sdks.ts';
 import { createSdkPacker } from '../origin/sdk-packer-threads.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
@@ -121,7 +122,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     }),
   );
   made.resolve(station.privateVersions);
-  const sdks = openSdks(stack, { station, store, metadata, policy, log, limits: config.limits });
+  const sdks = openSdks(stack, { station, store, metadata, policy, log, limits: config.limits, official: officialSdks(config, client) });
   if (config.limits.scrubEveryMs > 0) {
     const { filler, lists } = station;
     stack.use(new BackgroundScrub({ store, metadata, events, log, filler, lists, everyMs: config.limits.scrubEveryMs }));
@@ -170,12 +171,14 @@ async function openClient(
 ): Promise<OutboundClient> {
   const databaseUrls = entries.flatMap(({ name, url }) => (url === undefined ? (wellKnownMirrors[name] ?? []) : [url]));
   const witnessUrls = config.ownDatabase?.witnesses.map(({ url }) => url) ?? [];
+  const sdkUrls = config.sdk.mirrors.length > 0 ? [...config.sdk.mirrors, config.sdk.index] : [];
   const configuredOrigins = [
     ...upstreamUrls,
     ...databaseUrls,
     ...witnessUrls,
     ...issuerUrls(config.access),
     ...reportOrigins(config, env),
+    ...sdkUrls,
   ].map((url) => new URL(url));
   return openOutboundClient(config, { configuredOrigins, version });
 }
@@ -254,6 +257,12 @@ function openDatabase(
     freshnessMs: config.freshness.listMs,
     limits: { absentMs: config.freshness.negativeMs },
   });
+}
+
+function officialSdks({ sdk, limits }: HubConfig, client: OutboundClient): OfficialSdks | undefined {
+  if (sdk.mirrors.length === 0) return undefined;
+  const { upstreamMs: firstByteMs, idleMs, bytesPerSecondMin } = limits;
+  return createOfficialSdks({ ...sdk, client, clock: systemClock, limits: { firstByteMs, idleMs, bytesPerSecondMin } });
 }
 
 /** Its owner is the stack. */

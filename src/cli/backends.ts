@@ -136,9 +136,10 @@ export interface Backends extends AccessBackends {
   /** Undefined when there is a file already, which stays as it is. */
   makeKey(config: HubConfig, place: KeyPlace): Promise<OwnKey | undefined>;
   /** A log at an address that the operator named. Nothing is asked before its reader is. */
-  openLog(config: HubConfig, url: URL): Promise<OpenLog>;
+  /** With a token its requests carry it. */
+  openLog(config: HubConfig, url: URL, token?: string): Promise<OpenLog>;
   /** The configuration's way out to a hub that the user named; the caller disposes of it. */
-  openClient(config: HubConfig, hub: URL): Promise<OutboundClient>;
+  openClient(config: HubConfig, hub: URL, token?: string): Promise<OutboundClient>;
   /** Reads the data folder of a hub, stopped or running, and asks nobody. */
   auditStored(request: StoredLogRequest, signal: AbortSignal): Promise<StoredAuditReport>;
   /** Makes the module zip of a folder; `file` must not be there yet. */

@@ -1,8 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
+import { invariant } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import { SingleFlight, untilAborted } from '../base/single-flight.ts';
 import type { Metadata } from '../meta/metadata.ts';
+import type { OfficialSdk, OfficialSdks } from '../origin/official-sdks.ts';
 import type { SdkPacker } from '../origin/sdk-packer.ts';
 import type { NamePolicy } from '../policy/name-policy.ts';
 import {
@@ -21,13 +23,14 @@ import {
   SDK_MANIFEST_BYTES_MAX,
   SDK_PREFIX,
   type SdkManifest,
+  type SdkOrigin,
   formatSdkManifest,
   parseSdkManifest,
   parseSdkManifestKey,
   sdkArchiveKey,
   sdkManifestKey,
 } from '../protocol/sdk-manifest.ts';
-import type { BlobStore, OpenBlob } from '../store/blob-store.ts';
+import type { BlobStore, OpenBlob, StagedBlob } from '../store/blob-store.ts';
 import { boundedCache } from './bounded-cache.ts';
 import { LeaseReturns } from './lease-returns.ts';
 import { pause } from './pause.ts';
@@ -41,6 +44,8 @@ export interface SdkShelfParts {
   readonly store: BlobStore;
   readonly metadata: Metadata;
   readonly packer: SdkPacker;
+  /** Where the Go project's own archives come from; undefined: they are not wanted. */
+  readonly official?: OfficialSdks | undefined;
   readonly policy: NamePolicy;
   readonly log: Log;
   readonly clock: Clock;
@@ -51,6 +56,13 @@ export interface SdkShelfParts {
 export interface ListedSdk {
   readonly name: SdkName;
   readonly manifest: SdkManifest | undefined;
+  /** What the Go project's list says of it. */
+  readonly official?: OfficialSdk | undefined;
+}
+
+interface Made {
+  readonly sha256: string;
+  readonly origin: SdkOrigin;
 }
 
 /** How often a process asks whether another has made the archive. */
@@ -62,7 +74,7 @@ const stopMs = 5_000;
 const attemptsMax = 2;
 
 /**
- * Archives of Go SDKs, made of toolchain modules at the first request: once in this process, once among all processes, and then for ever the same bytes.
+ * Archives of Go SDKs, made of toolchain modules, or fetched where the Go project's list has them and a mirror is configured, at the first request: once in this process, once among all processes, and then for ever the same bytes.
  * First the archive is sealed, then its manifest: an archive without one is taken out of the way and made again.
  */
 export class SdkShelf implements AsyncDisposable {
@@ -93,6 +105,11 @@ export class SdkShelf implements AsyncDisposable {
       return [];
     });
     const listed = new Map(offered.map((name): [string, ListedSdk] => [formatArchiveName(name), { name, manifest: undefined }]));
+    const official = await this.#official(options, signal).catch((error: unknown) => {
+      if (codeOf(error) === undefined) throw error;
+      return new Map<string, OfficialSdk>();
+    });
+    for (const [file, sdk] of official) listed.set(file, { name: sdk.name, manifest: undefined, official: sdk });
     return [...new Map([...listed, ...stored]).values()].filter(({ name }) => this.#refusal(name) === undefined);
   }
 
@@ -188,29 +205,53 @@ export class SdkShelf implements AsyncDisposable {
     return stored !== undefined;
   }
 
+  /** What the list of the Go project has is had from there alone, so that one name is never now the one archive and now the other. */
   async #make(name: SdkName, options: AnswerOptions, signal: AbortSignal): Promise<void> {
-    const { station, store, metadata, packer, log, clock } = this.#parts;
+    const { store, log, clock } = this.#parts;
+    const official = (await this.#official({ ...options, fill: true }, signal)).get(formatArchiveName(name));
+    const startedMs = clock.monotonicMs();
+    await using staged = await store.stage({ digest: 'given' });
+    const { sha256: given, origin } =
+      official === undefined ? await this.#pack(name, staged, options, signal) : await this.#fetch(official, staged, signal);
+    const key = sdkArchiveKey(name);
+    await store.setAside(key, 'an archive without a manifest: the hub ended while it was being stored');
+    const { sha256, sizeBytes, fingerprint } = await staged.seal(key, given);
+    await store.put(sdkManifestKey(name), Buffer.from(formatSdkManifest({ name, sha256, sizeBytes, fingerprint, origin })));
+    const seconds = Math.round(clock.monotonicMs() - startedMs) / 1_000;
+    const fields = { file: formatArchiveName(name), sizeBytes, seconds };
+    if (origin.kind === 'official') log.info('an SDK archive was fetched', { ...fields, mirror: origin.mirror });
+    else log.info('an SDK archive was made of its toolchain module', fields);
+  }
+
+  async #fetch(official: OfficialSdk, staged: StagedBlob, signal: AbortSignal): Promise<Made> {
+    const { official: source } = this.#parts;
+    invariant(source !== undefined, 'what stands in a list has a source');
+    const { mirror } = await source.fetch(official, staged, signal);
+    return { sha256: official.sha256, origin: { kind: 'official', index: source.index, mirror } };
+  }
+
+  async #pack(name: SdkName, staged: StagedBlob, options: AnswerOptions, signal: AbortSignal): Promise<Made> {
+    const { station, metadata, packer } = this.#parts;
     const version = toolchainVersion(name);
     const request = { kind: 'file', file: 'zip', module: TOOLCHAIN_MODULE, version } as const;
     const served = await station.answer(request, { ...options, fill: true }, signal);
     await using zip = served.kind === 'blob' ? served.blob : undefined;
-    const startedMs = clock.monotonicMs();
-    const key = sdkArchiveKey(name);
-    await store.setAside(key, 'an archive without a manifest: the hub ended while it was being stored');
     await using copy = zip?.localPath === undefined ? await this.#localCopy(served) : undefined;
-    await using staged = await store.stage({ digest: 'given' });
     const localPath = zip?.localPath ?? copy?.localPath ?? '';
     const form = name.os === 'windows' ? 'zip' : 'tar.gz';
-    const packed = await packer.pack({ localPath, module: TOOLCHAIN_MODULE, version, form }, (piece) => staged.append(piece), signal);
+    const sdk = { localPath, module: TOOLCHAIN_MODULE, version, form } as const;
+    const packed = await packer.pack(sdk, (piece) => staged.append(piece), signal);
     const h1 = parseHash(packed.h1);
     const recorded = (await metadata.file(moduleFileKey(TOOLCHAIN_MODULE, version, 'zip')))?.h1;
     if (!h1.ok || packed.h1 !== recorded)
       throw new HubError('checksum-mismatch', `what was read of ${TOOLCHAIN_MODULE}@${version} has ${packed.h1} and not ${recorded}`);
-    const { sha256, sizeBytes, fingerprint } = await staged.seal(key, packed.sha256);
-    const origin = { kind: 'toolchain-module', module: TOOLCHAIN_MODULE, version, h1: h1.value } as const;
-    await store.put(sdkManifestKey(name), Buffer.from(formatSdkManifest({ name, sha256, sizeBytes, fingerprint, origin })));
-    const seconds = Math.round(clock.monotonicMs() - startedMs) / 1_000;
-    log.info('an SDK archive was made of its toolchain module', { file: formatArchiveName(name), sizeBytes, seconds });
+    return { sha256: packed.sha256, origin: { kind: 'toolchain-module', module: TOOLCHAIN_MODULE, version, h1: h1.value } };
+  }
+
+  /** The Go project's list; empty without a mirror. @throws {HubError} as {@link OfficialSdks.list} */
+  async #official({ fill }: AnswerOptions, signal: AbortSignal): Promise<ReadonlyMap<string, OfficialSdk>> {
+    const { official } = this.#parts;
+    return official === undefined || !fill ? new Map<string, OfficialSdk>() : official.list(signal);
   }
 
   /** Of what is in memory, or in a store that is not on this machine. */

@@ -1,4 +1,4 @@
-import { type SdkRelease, SDK_PATH, formatSdkIndex } from '../api/sdk.ts';
+import { type SdkRelease, SDK_PATH, formatSdkIndex } from '../protocol/sdk-index.ts';
 import { HubError } from '../base/errors.ts';
 import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
 import { formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
@@ -80,15 +80,15 @@ function releaseOf({ release, sdks }: { readonly release: ListedSdk['name']['rel
   return {
     version: release,
     stable: isStable(release),
-    files: sdks.map(({ name, manifest }) => ({
+    files: sdks.map(({ name, manifest, official }) => ({
       filename: formatArchiveName(name),
       os: name.os,
       arch: name.arch,
       version: release,
-      sha256: manifest?.sha256 ?? '',
-      size: manifest?.sizeBytes ?? 0,
+      sha256: manifest?.sha256 ?? official?.sha256 ?? '',
+      size: manifest?.sizeBytes ?? official?.sizeBytes ?? 0,
       kind: 'archive',
-      origin: manifest?.origin.kind ?? 'toolchain-module',
+      origin: manifest?.origin.kind ?? (official === undefined ? 'toolchain-module' : 'official'),
     })),
   };
 }

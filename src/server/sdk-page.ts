@@ -1,4 +1,4 @@
-import type { SdkFile, SdkRelease } from '../api/sdk.ts';
+import type { SdkFile, SdkRelease } from '../protocol/sdk-index.ts';
 
 export interface SdkPageFacts {
   /** Without a slash at the end. */

@@ -23,6 +23,7 @@ import {
   quietFlag,
   rootFlag,
   sdkFolderOf,
+  tokenFlag,
   wantedOf,
 } from '../sdk/sdk-context.ts';
 import { type InstalledSdk, type SdkFolder, releasesFor, replaceFile, samePlatform } from '../sdk/sdk-folder.ts';
@@ -41,6 +42,7 @@ export const installCommand: CommandSpec = {
   argument: { name: 'version', describe: (m) => m.sdk.help.installVersion, many: true },
   flags: [
     hubFlag,
+    tokenFlag,
     { flag: '--from <folder>', describe: (m) => m.sdk.help.from },
     platformsFlag,
     rootFlag,
@@ -59,6 +61,7 @@ export const bundleCommand: CommandSpec = {
   flags: [
     { flag: '--out <folder>', describe: (m) => m.sdk.help.out, required: true },
     hubFlag,
+    tokenFlag,
     platformsFlag,
     rootFlag,
     dryRunFlag,

@@ -13,6 +13,7 @@ import {
   platformsOf,
   rootFlag,
   sdkFolderOf,
+  tokenFlag,
 } from '../sdk/sdk-context.ts';
 import { releasesFor, samePlatform } from '../sdk/sdk-folder.ts';
 import { goCommand } from '../sdk/sdk-install.ts';
@@ -28,6 +29,7 @@ const listCommand: CommandSpec = {
     { flag: '--remote', describe: (m) => m.sdk.help.remote },
     { flag: '--all', describe: (m) => m.sdk.help.all },
     hubFlag,
+    tokenFlag,
     platformsFlag,
     rootFlag,
   ],

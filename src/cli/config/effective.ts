@@ -42,6 +42,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     private: privateTree(config.private),
     webhooks: config.webhooks,
     access: accessTree(config.access),
+    ...(config.sdk.mirrors.length > 0 && { sdk: { ...config.sdk, mirrors: config.sdk.mirrors.map(masked) } }),
     store: config.store,
     handOver: handOverTree(config.handOver),
     metadata: config.metadata,

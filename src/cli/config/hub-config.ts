@@ -215,6 +215,8 @@ export interface HubConfig {
   readonly private: readonly PrivateRuleConfig[];
   readonly webhooks: { readonly hooks: readonly HookConfig[]; readonly chat: readonly ChatConfig[] };
   readonly access: AccessConfig;
+  /** Of the Go project's own archives: folders without a slash at the end, and the list by whose SHA-256 each is believed. None: they are not wanted. */
+  readonly sdk: { readonly mirrors: readonly string[]; readonly index: string };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };
   readonly handOver: HandOverConfig;

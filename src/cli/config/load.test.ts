@@ -75,6 +75,8 @@ test('every key can be set by its variable', () => {
     'ownDatabase.name': 'goyi.example/sumdb',
     'ownDatabase.keyFile': 'own.key',
     'access.anonymous': 'read',
+    'sdk.mirrors': 'https://mirror.example/golang/, http://10.0.0.1/go',
+    'sdk.index': 'https://mirror.example/dl/',
     'handOver.to': '127.0.0.1, fd00::/8',
     'witness.name': 'witness.example/w1',
     'witness.listen': ':8090',
@@ -90,6 +92,7 @@ test('every key can be set by its variable', () => {
     entries: [{ kind: 'url', url: 'https://a.example' }, { kind: 'url', url: 'https://b.example/x' }, { kind: 'direct' }],
   });
   assert.equal(config.publicUrl, 'https://hub.example/go');
+  assert.deepEqual(config.sdk, { mirrors: ['https://mirror.example/golang', 'http://10.0.0.1/go'], index: 'https://mirror.example/dl/' });
   assert.deepEqual(config.tls, { certFile: '/srv/typed/c.pem', keyFile: '/srv/typed/k.pem' });
   assert.deepEqual(config.outbound, {
     httpProxy: 'http://proxy.example:3128',

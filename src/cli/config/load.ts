@@ -8,6 +8,7 @@ import { checkOwnDatabase, ownDatabaseOf, type ResolvePath } from './own-databas
 import { type Override, readFlags, readVariables, splitList } from './overrides.ts';
 import { checkPrivate, privateOf } from './private.ts';
 import { parseListen, parseProxy, parsePublicUrl, parseUpstreams, parseWitnessLogs, type Read } from './parse-values.ts';
+import { sdkOf } from './sdk.ts';
 import { checkWebhooks, webhooksOf } from './webhooks.ts';
 import { type Path, readYaml, type Tree, type YamlFile } from './read-yaml.ts';
 import { type CheckedTree, checkTree, configKeys, type ConfigKey, type SchemaIssue } from './schema.ts';
@@ -218,6 +219,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     private: privateOf(tree, resolvePath),
     webhooks: webhooksOf(tree),
     access: accessOf(tree, listen.loopback, resolvePath),
+    sdk: sdkOf(tree.sdk),
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },
     handOver: handOverOf(tree, dataDir),

@@ -87,7 +87,8 @@ export function parseProxy(text: string): Read<string> {
   return url === undefined || url.pathname !== '/' ? bad((m) => m.config.badProxy) : { ok: true, value: withScheme };
 }
 
-function parseHttpUrl(text: string): URL | undefined {
+/** Undefined for anything that is no http or https address without query and fragment. */
+export function parseHttpUrl(text: string): URL | undefined {
   if (text.length > 2_048 || !/^https?:\/\/[^\s\\?#|\p{Cc}]+$/iu.test(text) || !URL.canParse(text)) return undefined;
   return new URL(text);
 }

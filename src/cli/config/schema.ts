@@ -20,6 +20,7 @@ import {
   parseWitnessName,
   parseWitnessUrl,
 } from './parse-values.ts';
+import { parseSdkIndexUrl, parseSdkMirrors, sdkIndexDefault, type SdkTree } from './sdk.ts';
 import { webhookNames, webhooksShape, type WebhooksTree } from './webhooks.ts';
 
 /**
@@ -72,6 +73,7 @@ const schema = z.strictObject({
   }),
   private: z.array(privateRule()).max(256).default([]),
   webhooks: group(webhooksShape),
+  sdk: group({ mirrors: texts(8, parseSdkMirrors).optional(), index: text(parseSdkIndexUrl).default(sdkIndexDefault) }),
   access: group({
     anonymous: z.array(z.string()).max(256).check(entries(faultsOfAnonymous)).optional(),
     groups: z.array(accessGroup()).max(256).default([]),
@@ -132,6 +134,7 @@ export interface CheckedTree {
   readonly private: readonly PrivateRuleTree[];
   readonly webhooks: WebhooksTree;
   readonly access: AccessTree;
+  readonly sdk: SdkTree;
   readonly handOver: {
     readonly kind: HandOverConfig['kind'];
     readonly prefix?: string | undefined;

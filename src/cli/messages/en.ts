@@ -325,6 +325,7 @@ export const en: Messages = {
     keyFileTwice: 'the same key file stands here twice: each database has a key of its own',
     signAllUnproved:
       'sign: all cannot go with verify: off, because what cannot be proved is never recorded: write sign: private, or verify: require',
+    badSdkMirror: 'must be an address that begins with http:// or https://, without user, ? and #',
     badWitnessUrl: 'must be the address of a witness that begins with http:// or https://, without user, ? and #',
     badWitnessKey: (reason: string): string =>
       `must be the key with which the witness cosigns this database, NAME+HASH+KEY as the witness tells it (${reason})`,

@@ -6,6 +6,7 @@ export const sdkEn: SdkMessages = {
     root: 'folder with the SDKs (default: ~/.goyi/sdk)',
     hub: 'address of the hub (default: the first address in GOPROXY, else where the configuration says it listens)',
     from: 'install from this folder, which goyi sdk bundle has filled, and ask nobody',
+    tokenEnv: 'name of the environment variable with the token (default GOYI_TOKEN)',
     platforms: 'platforms, comma separated, such as linux-arm64,windows-amd64 (default: this machine)',
     dryRun: 'only say what would be done, change nothing',
     quiet: 'no progress and no remarks',

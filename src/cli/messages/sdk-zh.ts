@@ -5,6 +5,7 @@ export const sdkZh = {
     root: 'SDK 所在目录（默认：~/.goyi/sdk）',
     hub: '镜像站地址（默认：GOPROXY 中的第一个地址，其次为配置中的监听地址）',
     from: '改从该目录安装（由 goyi sdk bundle 生成），不访问网络',
+    tokenEnv: '存放令牌的环境变量名（默认 GOYI_TOKEN）',
     platforms: '目标平台，逗号分隔，如 linux-arm64,windows-amd64（默认：本机）',
     dryRun: '只说明将要做什么，不做任何改动',
     quiet: '不显示进度和说明',

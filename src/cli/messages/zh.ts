@@ -326,6 +326,7 @@ const texts = {
     keyInDataDir: '签名密钥不能放在数据目录里，因为数据目录会被复制和对外提供；去掉 keyFile 即放在旁边的目录，或另选位置',
     keyFileTwice: '同一个密钥文件写了两次：每个数据库都有自己的密钥',
     signAllUnproved: 'sign: all 不能与 verify: off 同用：未经证明的内容从不记录；请写 sign: private，或 verify: require',
+    badSdkMirror: '应为 http:// 或 https:// 开头的网址，不含用户名、?、#',
     badWitnessUrl: '应为 http:// 或 https:// 开头的见证者网址，不含用户名、?、#',
     badWitnessKey: (reason: string): string => `应为见证者联署此数据库所用的公钥，写法为 名称+散列+公钥，由见证者给出（${reason}）`,
     witnessTwice: '同一个公钥写了两次：每个见证者只算一次',

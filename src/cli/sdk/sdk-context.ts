@@ -4,6 +4,7 @@ import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-ent
 import { type GoPlatform, type SdkName, languageOf, nearestReleases, parsePlatform } from '../../protocol/go-release.ts';
 import { type FlagSpec, type Invocation, UsageError } from '../command.ts';
 import type { HubConfig } from '../config/hub-config.ts';
+import { TOKEN_VARIABLE } from '../config/overrides.ts';
 import { goSetting } from '../go-env.ts';
 import { listeningAt, parseHubAddress } from '../hub-address.ts';
 import { type InstalledSdk, SdkFolder, releasesFor, samePlatform } from './sdk-folder.ts';
@@ -20,6 +21,7 @@ import { HubSource, type OfferedSdk } from './sdk-source.ts';
 
 export const rootFlag: FlagSpec = { flag: '--root <folder>', describe: (m) => m.sdk.help.root };
 export const hubFlag: FlagSpec = { flag: '--hub <url>', describe: (m) => m.sdk.help.hub };
+export const tokenFlag: FlagSpec = { flag: '--token-env <name>', describe: (m) => m.sdk.help.tokenEnv };
 export const dryRunFlag: FlagSpec = { flag: '--dry-run', describe: (m) => m.sdk.help.dryRun };
 export const quietFlag: FlagSpec = { flag: '--quiet', describe: (m) => m.sdk.help.quiet };
 export const platformsFlag: FlagSpec = { flag: '--platform <list>', describe: (m) => m.sdk.help.platforms };
@@ -115,14 +117,20 @@ export function chooseOffered(
 
 /** The hub of this machine. Whoever gets it disposes of it. @throws {UsageError}, {HubError} config-invalid */
 export async function openHubSource(config: HubConfig, invocation: Invocation): Promise<HubSource> {
-  const { backends } = invocation;
+  const { backends, env, flags } = invocation;
+  const token = env[typeof flags['token-env'] === 'string' ? flags['token-env'] : TOKEN_VARIABLE] || undefined;
   const hub = await hubOf(config, invocation);
   const entry = await databaseOf(invocation);
-  const client = await backends.openClient(config, hub);
+  const client = await backends.openClient(config, hub, token);
   const { key } = entry;
   const sumdb = new URL(entry.url ?? hub.href);
   if (entry.url === undefined) sumdb.pathname = `${hub.pathname.replace(/\/$/, '')}/sumdb/${entry.name}`;
-  return new HubSource({ hub, client, key, openLog: () => backends.openLog(config, sumdb) });
+  return new HubSource({
+    hub,
+    client,
+    key,
+    openLog: () => backends.openLog(config, sumdb, sumdb.origin === hub.origin ? token : undefined),
+  });
 }
 
 /** By what archives made of modules are proved: GOSUMDB, as the go command has it, which never goes without for toolchains. @throws {UsageError} */

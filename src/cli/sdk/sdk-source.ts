@@ -1,6 +1,6 @@
 import { copyFile, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SDK_PATH, parseSdkIndex } from '../../api/sdk.ts';
+import { SDK_PATH, parseSdkIndex } from '../../protocol/sdk-index.ts';
 import { HubError } from '../../base/errors.ts';
 import type { OutboundClient } from '../../net/outbound-client.ts';
 import { TOOLCHAIN_MODULE, type SdkName, formatArchiveName, parseArchiveName, toolchainVersion } from '../../protocol/go-release.ts';
