@@ -159,7 +159,7 @@ const misuses = [
   { line: 'sevre', says: /^goyi: there is no command sevre; did you mean serve\? goyi --help/ },
   { line: 'frobnicate', says: /^goyi: there is no command frobnicate; goyi --help/ },
   { line: 'admin fork cler', says: /no command admin fork cler; did you mean clear\?/ },
-  { line: 'admin', says: /goyi admin needs a command after it: status, scrub, gc, fork, key, token, audit\n/ },
+  { line: 'admin', says: /goyi admin needs a command after it: status, scrub, gc, fork, key, token, audit, verdict\n/ },
   { line: 'serve --lisen 127.0.0.1:1', says: /no flag --lisen; did you mean --listen\?/ },
   { line: 'serve --frobnicate', says: /no flag --frobnicate; --help lists/ },
   { line: '--frobnicate', says: /no flag --frobnicate/ },
