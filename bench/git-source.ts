@@ -55,14 +55,18 @@ function many(): Step[] {
   ];
 }
 
-/** Of bytes that do not compress. */
+/** Of bytes that do not compress; the server does not try, so that both sides wait for it no longer than for the bytes. */
 function large(megabytes: number): Step[] {
   const noise = (seed: number): Buffer =>
     createHash('shake256', { outputLength: 10 << 20 })
       .update(`${seed}`)
       .digest();
   const files = Array.from({ length: megabytes / 10 }, (_, index) => [`f${index}.bin`, noise(index)] as const);
-  return [{ commit: 'one', files: { 'go.mod': `module ${rootOf('large')}\n`, ...Object.fromEntries(files) } }, { tag: 'v1.39.0' }];
+  return [
+    { commit: 'one', files: { 'go.mod': `module ${rootOf('large')}\n`, ...Object.fromEntries(files) } },
+    { tag: 'v1.39.0' },
+    { git: ['config', 'pack.window', '0'] },
+  ];
 }
 
 async function compareDownloads(name: string): Promise<void> {

@@ -69,8 +69,9 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ['gc.auto', '0'],
   ['maintenance.auto', 'false'],
   ['http.followRedirects', 'false'],
-  ['http.lowSpeedLimit', '1000'],
-  ['http.lowSpeedTime', '60'],
+  // A server that packs a large repository is silent for minutes but for a few bytes that keep the connection.
+  ['http.lowSpeedLimit', '1'],
+  ['http.lowSpeedTime', '300'],
   ['log.showSignature', 'false'],
   ['transfer.credentialsInUrl', 'die'],
 ];

@@ -82,7 +82,7 @@ const REFUSED =
 const ABSENT =
   /returned error: 4(?:04|10)\b|repository .* not found|repository not found|does not appear to be a git repository|repository .* does not exist|no such repository|project .*not (?:be )?found|could not be found|not exported/i;
 const UNCLEAR =
-  /not valid: is this a git repository|invalid server response|returned error: 3\d\d\b|unable to update url base from redirection|unexpected redirect|bad line length|protocol error/i;
+  /not valid: is this a git repository|invalid server response|returned error: 3\d\d\b|unable to update url base from redirection|unexpected redirect/i;
 
 export function faultOf(result: GitResult): RemoteFault {
   const { stderr } = result;

@@ -133,13 +133,22 @@ class Conversion {
     return !isRetracted(version, await this.#retracted());
   }
 
+  /**
+   * Of the commit's own tags the highest, such as `v1.0.5+meta`, else of all its ancestors': with an empty cache go knows nothing but the commit at first, and
+   * looks at its history only when that has no tag that would do.
+   */
   async #recentTag(): Promise<Version | undefined> {
-    const { state, revision, place } = this.#subject;
+    const { state, revision } = this.#subject;
+    const own = await this.#highestAllowed(revision.tags);
+    return own ?? this.#highestAllowed(await state.objects.mergedTags(revision.hash, this.#signal));
+  }
+
+  async #highestAllowed(tags: readonly string[]): Promise<Version | undefined> {
+    const { refs } = this.#subject.state;
     let highest: Version | undefined;
-    for (const tag of await state.objects.mergedTags(revision.hash, this.#signal)) {
-      if (tagHash(state.refs, tag) === undefined) continue;
+    for (const tag of tags) {
       const version = this.#tagVersion(tag)?.version;
-      if (version === undefined || !tag.startsWith(place.tagPrefix) || compareSemver(version, highest ?? '') <= 0) continue;
+      if (version === undefined || tagHash(refs, tag) === undefined || compareSemver(version, highest ?? '') <= 0) continue;
       if (await this.#isAllowed(version)) highest = version;
     }
     return highest;

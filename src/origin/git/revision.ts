@@ -57,7 +57,8 @@ export async function statRevision({ refs, objects }: RepositoryState, name: str
     await mustHave(objects, found.hash, signal);
     throw new HubError('not-found', `${found.ref} is on no commit`);
   }
-  const ref = found.kind === 'ref' ? found.ref : undefined;
+  // HEAD stands for a hash then, and go does not name it.
+  const ref = found.kind === 'ref' && found.ref !== 'HEAD' ? found.ref : undefined;
   return { ...commit, ref, name: ref === `refs/tags/${name}` ? name : commit.hash, tags: tagsOn(refs, commit.hash) };
 }
 
