@@ -28,6 +28,8 @@ export function readCommandLine(argv: readonly string[], commands: readonly Comm
     if (command.opts()['version'] === true) asked = { kind: 'version' };
     else command.outputHelp();
   });
+  // A command and one below it may have flags of the same name: what stands after a name is for the command of that name.
+  root.enablePositionalOptions();
   // Group commands answer for unknown names themselves, so that the sentence is ours.
   root.allowExcessArguments();
   // What stands behind `--` is for the command alone, whatever it looks like.
@@ -66,7 +68,6 @@ function attach(parent: Command, spec: CommandSpec, messages: Messages, onAsked:
     const { name, many, describe } = spec.argument;
     command.argument(many === true ? `[${name}...]` : `<${name}>`, describe(messages));
   }
-  // Where both take flags of one name, what stands after the name below is for that.
   if (spec.run !== undefined && spec.commands !== undefined) command.enablePositionalOptions();
   const keyOfOption = addFlags(command, spec, messages);
   for (const below of spec.commands ?? []) attach(command, below, messages, onAsked);

@@ -103,6 +103,8 @@ test('help is there in both languages, for every command', async () => {
     'serve',
     'warm',
     'env',
+    'env proxy',
+    'env why',
     'log',
     'log audit',
     'log prove',

@@ -14,6 +14,10 @@ import {
 import { formatVariables, type PrintTarget, printTargets } from '../../scaffold/print-variables.ts';
 import { HubError } from '../../base/errors.ts';
 
+import { printTargetOf } from './env-print.ts';
+import { envProxyCommand } from './env-proxy.ts';
+import { envWhyCommand } from './env-why.ts';
+
 export const envCommand: CommandSpec = {
   name: 'env',
   describe: (m) => m.env.help.env,
@@ -30,6 +34,7 @@ export const envCommand: CommandSpec = {
     { flag: '--for <place>', describe: (m) => m.env.help.for(printTargets) },
   ],
   configKeys: [],
+  commands: [envProxyCommand, envWhyCommand],
   run: async (invocation) => {
     const { flags, messages } = invocation;
     if (flags['undo'] === true) return putBack(invocation);
@@ -44,13 +49,6 @@ export const envCommand: CommandSpec = {
     return hub === undefined ? withConfig(invocation, (config) => go(listeningAt(config))) : go(hub);
   },
 };
-
-/** @throws {UsageError} */
-export function printTargetOf({ flags, messages }: Invocation): PrintTarget {
-  const target = printTargets.find((name) => name === flags['for']);
-  if (target === undefined) throw new UsageError(messages.env.printFor(flags['for'], printTargets));
-  return target;
-}
 
 /** @throws {UsageError} */
 function wishesOf({ flags, messages }: Invocation): ClientWishes {
