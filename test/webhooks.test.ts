@@ -67,7 +67,10 @@ interface Hooked {
   readonly job: number | undefined;
 }
 
-async function hook(tag: string, { commit = '', secret = secrets.HOOK_SECRET, path = 'hooks/gitea' } = {}): Promise<Hooked> {
+async function hook(
+  tag: string,
+  { commit = '', secret = secrets.HOOK_SECRET, path = 'hooks/gitea', delivery = `d-${tag}` } = {},
+): Promise<Hooked> {
   const body = JSON.stringify({
     ref: `refs/tags/${tag}`,
     before: '0'.repeat(40),
@@ -80,7 +83,7 @@ async function hook(tag: string, { commit = '', secret = secrets.HOOK_SECRET, pa
     headers: {
       'content-type': 'application/json',
       'x-gitea-event': 'push',
-      'x-gitea-delivery': `d-${tag}`,
+      'x-gitea-delivery': delivery,
       'x-gitea-signature': signature,
     },
     body,
@@ -180,6 +183,21 @@ test('a pushed tag is archived: not to be had before, to be had after, and host 
   assert.match(chat?.body ?? '', /已归档/);
   const again = await hook('v1.0.0', { commit });
   assert.deepEqual([again.status, again.job], [200, taken.job]);
+});
+
+test('a tag that is moved is seen at once, told, and changes nothing that is served', async () => {
+  const zip = (await ask(hub, file('v1.0.0', 'zip'))).body;
+  told.length = 0;
+  const commit = await push(`module ${lib}\n\ngo 1.21\n`, 'v1.0.0');
+  const job = await ended((await hook('v1.0.0', { commit, delivery: 'moved' })).job);
+  assert.match(job.outcome ?? job.error ?? '', new RegExp(`^archive .*; the tag was moved from [0-9a-f]{12} to ${commit.slice(0, 12)}`));
+  assert.ok((await ask(hub, file('v1.0.0', 'zip'))).body.equals(zip));
+  const chat = await eventually(
+    () => told.find(({ url }) => url.startsWith('/robot/')),
+    (one) => one !== undefined,
+    10_000,
+  );
+  assert.match(chat?.body ?? '', /the tag was moved/);
 });
 
 test('a version that the gate blocks is not to be had, and the reason is on the commit', async () => {

@@ -69,7 +69,7 @@ async function fromSource({ homes }: GatePortsParts, module: ModuleAt, file: Sma
     throw new HubError('not-found', `${module.path} is made from no repository`);
   const resource = `${escapePath(module.path)}/@v/${escapeVersion(module.version)}.${file}`;
   const answer = await home.origin.fetch(
-    { resource, sizeMaxBytes: sizeMaxBytes[file], priority: 'prefetch' },
+    { resource, sizeMaxBytes: sizeMaxBytes[file], current: file === 'info', priority: 'prefetch' },
     async (body) => {
       const chunks: Uint8Array[] = [];
       for await (const chunk of body) chunks.push(chunk);

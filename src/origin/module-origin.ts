@@ -13,6 +13,8 @@ export interface OriginRequest extends Urgency {
   readonly sizeMaxBytes: number;
   /** Of a module that is made from source code: the commit that its `.info` named. What is made now is made of this one, wherever its tag has moved. */
   readonly commit?: string | undefined;
+  /** Of the `.info` of a canonical version that is made from source code: as it is at this very moment. */
+  readonly current?: boolean | undefined;
 }
 
 export type OriginAnswer<T> =

@@ -30,6 +30,8 @@ export interface ModuleSource {
   versions(module: ModulePath, signal: AbortSignal): Promise<readonly Version[]>;
   /** `query`: `latest`, a canonical version, a tag, a branch, a commit (7 to 40 or 64 hex digits). A canonical version answers itself or not-found. @throws as {@link versions} */
   resolve(module: ModulePath, query: string, signal: AbortSignal): Promise<SourceVersion>;
+  /** What a canonical version is at this very moment: the server is asked, whatever is known already. @throws as {@link versions} */
+  current(module: ModulePath, version: Version, signal: AbortSignal): Promise<SourceVersion>;
   /** At most 16 MiB. @throws as {@link versions} */
   goMod(module: ModulePath, version: Version, signal: AbortSignal): Promise<Buffer>;
   /** The bytes of the module zip, to be read once and to the end; leaving early ends what makes them. @throws as {@link versions}, and zip-invalid when the rules of module zips forbid one */

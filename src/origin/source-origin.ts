@@ -19,7 +19,7 @@ export function createSourceOrigin(source: ModuleSource, name: string): ModuleOr
       if (!parsedRequest.ok) return { kind: 'absent', reason: parsedRequest.reason };
       let body: OriginBody;
       try {
-        body = bounded(await make(source, parsedRequest.value, request.commit, signal), request);
+        body = bounded(await make(source, parsedRequest.value, request, signal), request);
         lastFault = undefined;
       } catch (error) {
         if (codeOf(error) === 'not-found') return { kind: 'absent', reason: messageOf(error) };
@@ -41,7 +41,7 @@ export function formatSourceInfo({ version, time, origin }: SourceVersion): stri
 
 type Made = Buffer | AsyncIterable<Uint8Array>;
 
-async function make(source: ModuleSource, request: ProxyRequest, commit: string | undefined, signal: AbortSignal): Promise<Made> {
+async function make(source: ModuleSource, request: ProxyRequest, { commit, current }: OriginRequest, signal: AbortSignal): Promise<Made> {
   const files = commit === undefined ? source : source.pinned(commit);
   switch (request.kind) {
     case 'list':
@@ -53,7 +53,7 @@ async function make(source: ModuleSource, request: ProxyRequest, commit: string 
     case 'file':
       if (request.file === 'mod') return files.goMod(request.module, request.version, signal);
       if (request.file === 'zip') return files.zip(request.module, request.version, signal);
-      return Buffer.from(formatSourceInfo(await source.resolve(request.module, request.version, signal)));
+      return Buffer.from(formatSourceInfo(await source[current === true ? 'current' : 'resolve'](request.module, request.version, signal)));
     case 'sumdb-supported':
     case 'sumdb-latest':
     case 'sumdb-lookup':

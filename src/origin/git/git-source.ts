@@ -74,6 +74,12 @@ async function allVersions(state: RepositoryState, place: ModulePlace, signal: A
   return [...tagged.compatible, ...(await incompatibleVersions(tagged, state, signal))].toSorted(compareVersions);
 }
 
+function sourceVersion({ mirror }: Repository, place: ModulePlace, { version, revision }: ModuleRevision): SourceVersion {
+  const { hash, ref } = revision;
+  const subdir = place.folder === '' ? undefined : place.folder;
+  return { version, time: timeOf(revision), origin: { vcs: 'git', url: withoutCredentials(mirror.remote.url), subdir, hash, ref } };
+}
+
 class GitSource implements ModuleSource, AsyncDisposable {
   readonly #options: GitSourceOptions;
   readonly #limits: GitLimits;
@@ -108,11 +114,19 @@ class GitSource implements ModuleSource, AsyncDisposable {
   async resolve(module: ModulePath, query: string, signal: AbortSignal): Promise<SourceVersion> {
     const { place, repository } = await this.#find(module, signal);
     const resolving = query === 'latest' ? this.#latest(repository, place, signal) : this.#resolve(repository, place, query, signal);
-    const { version, revision } = await this.#watched(repository, resolving);
-    const { hash, ref } = revision;
-    const url = withoutCredentials(repository.mirror.remote.url);
-    const subdir = place.folder === '' ? undefined : place.folder;
-    return { version, time: timeOf(revision), origin: { vcs: 'git', url, subdir, hash, ref } };
+    return sourceVersion(repository, place, await this.#watched(repository, resolving));
+  }
+
+  async current(module: ModulePath, version: Version, signal: AbortSignal): Promise<SourceVersion> {
+    const { place, repository } = await this.#find(module, signal);
+    const { mirror, objects } = repository;
+    const refs = await this.#watched(
+      repository,
+      mirror.current(signal).then((listed) => mirror.fetched(listed, signal)),
+    );
+    const resolved = await this.#watched(repository, resolveQuery({ refs, objects }, place, version, signal));
+    if (resolved.version !== version) throw new HubError('not-found', `${place.module}@${version}: it is ${resolved.version}`);
+    return sourceVersion(repository, place, resolved);
   }
 
   goMod(module: ModulePath, version: Version, signal: AbortSignal): Promise<Buffer> {

@@ -100,15 +100,18 @@ export class Mirror {
   fresh(signal: AbortSignal): Promise<Refs> {
     const { clock, limits } = this.#options;
     if (this.#fresh !== undefined && clock.monotonicMs() - this.#fresh.atMs < limits.refsMs) return Promise.resolve(this.#fresh.refs);
-    return this.#listings.do(
-      'refs',
-      async (flight) => {
-        const refs = await this.#list(flight);
-        this.#fresh = { refs, atMs: clock.monotonicMs() };
-        return refs;
-      },
-      signal,
-    );
+    return this.#listings.do('refs', (flight) => this.#listNow(flight), signal);
+  }
+
+  /** The same, asked after this call: for who knows that something has just changed. @throws as {@link fresh} */
+  current(signal: AbortSignal): Promise<Refs> {
+    return this.#listNow(signal);
+  }
+
+  async #listNow(signal: AbortSignal): Promise<Refs> {
+    const refs = await this.#list(signal);
+    this.#fresh = { refs, atMs: this.#options.clock.monotonicMs() };
+    return refs;
   }
 
   /** Resolves when every object of the listing is here, with the listing that is then stored: this one, or one that replaced it meanwhile. @throws as {@link fresh} */
