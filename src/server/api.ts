@@ -125,7 +125,7 @@ export class Api {
   /** Public keys and names: as open as what is proved by them. */
   #checksumDatabase(exchange: Exchange): void {
     const { ownDatabase, publicUrl, secure } = this.#parts;
-    if (this.#refusesReading(exchange, CHECKSUM_DATABASE_PATH, 'read-any')) return;
+    if (this.#refusesReading(exchange, CHECKSUM_DATABASE_PATH)) return;
     if (ownDatabase === undefined) return this.refuse(exchange, 'not-found', 'this hub has no checksum database of its own');
     const address = clientAddress({ publicUrl, host: exchange.req.headers.host, secure });
     this.#json(exchange, formatOwnDatabaseAnswer(ownDatabaseAnswer(ownDatabase, address)));
@@ -140,7 +140,9 @@ export class Api {
   }
 
   async #drift(exchange: Exchange, query: string): Promise<void> {
-    if (this.#refusesReading(exchange, DRIFT_PATH, 'audit')) return;
+    if (this.#refusesMethod(exchange, DRIFT_PATH)) return;
+    const refusal = await this.#parts.gatekeeper.admitAudit(exchange);
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
     const asked = parseDriftQuery(query);
     if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
     const { limit, before } = asked.value;
@@ -162,9 +164,9 @@ export class Api {
   }
 
   /** True when it has answered already: the call is none that reads, or not for this client. */
-  #refusesReading(exchange: Exchange, path: string, needs: 'read-any' | 'audit'): boolean {
+  #refusesReading(exchange: Exchange, path: string): boolean {
     if (this.#refusesMethod(exchange, path)) return true;
-    const refusal = this.#parts.gatekeeper.admitRead(exchange, needs);
+    const refusal = this.#parts.gatekeeper.admitRead(exchange);
     if (refusal !== undefined) this.#turnAway(exchange, refusal);
     return refusal !== undefined;
   }

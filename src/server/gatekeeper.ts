@@ -94,9 +94,17 @@ export class Gatekeeper {
   }
 
   /** The same for what is no module's. */
-  admitRead(exchange: Exchange, needs: 'read-any' | 'audit'): Refusal | undefined {
+  admitRead(exchange: Exchange): Refusal | undefined {
     if (exchange.caller === undefined && !this.#anonymousReadsAny) return this.#refuseStranger(exchange);
-    return this.#admitWish(exchange, { kind: needs === 'audit' && this.#hasPrivate ? 'audit' : 'read-any' });
+    return this.#admitWish(exchange, { kind: 'read-any' });
+  }
+
+  /** The same for what names private modules, where there are any: for auditors, and for the hub's own machine while there is no way to log in. */
+  async admitAudit(exchange: Exchange): Promise<Refusal | undefined> {
+    if (!this.#hasPrivate) return this.admitRead(exchange);
+    return exchange.caller === undefined
+      ? await this.admitWrite(exchange, { kind: 'admin' })
+      : this.#admitWish(exchange, { kind: 'audit' });
   }
 
   /**
