@@ -43,7 +43,7 @@ export interface AnsweringParts {
   /** Undefined: the hub signs none. */
   readonly ownDatabase?: OwnDatabaseSet | undefined;
   /** Undefined: no webhook is configured. */
-  readonly hooks?: (Omit<HookParts, 'desk' | 'clock'> & { readonly desk: Pick<HookDesk, 'take' | 'jobs'> }) | undefined;
+  readonly hooks?: (Omit<HookParts, 'desk' | 'clock' | 'audit'> & { readonly desk: Pick<HookDesk, 'take' | 'jobs'> }) | undefined;
   readonly limits: ServerLimits;
   readonly log: Log;
   readonly clock: Clock;
@@ -78,7 +78,7 @@ export class Answering {
     this.#parts = parts;
     this.#sender = sender;
     const { station, log, clock, metricsText } = parts;
-    this.#hooks = new HookAnswers(parts.hooks === undefined ? undefined : { ...parts.hooks, clock }, sender);
+    this.#hooks = new HookAnswers(parts.hooks === undefined ? undefined : { ...parts.hooks, audit: parts.access.audit, clock }, sender);
     this.#sdks = new SdkAnswers(parts, sender);
     this.#gatekeeper = new Gatekeeper(parts);
     this.#api = new Api({ ...parts, gatekeeper: this.#gatekeeper }, sender);

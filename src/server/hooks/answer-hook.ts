@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { HubError } from '../../base/errors.ts';
 import type { Events } from '../../base/events.ts';
+import type { AuditKeeper } from '../../hub/audit-keeper.ts';
 import type { HookDesk } from '../../hub/hook-desk.ts';
 import { type HookKind, hookKinds, type TagEvent } from '../../hub/tag-event.ts';
 import type { Exchange, FailureCode } from '../exchange.ts';
@@ -15,6 +16,7 @@ export interface HookParts {
   /** Of the configured hooks, by kind. */
   readonly secrets: ReadonlyMap<HookKind, readonly HookSecret[]>;
   readonly events: Pick<Events, 'hookAnswered'>;
+  readonly audit: Pick<AuditKeeper, 'tally'>;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
 
@@ -68,6 +70,7 @@ export class HookAnswers {
     const verified = verifyHook(kind, { headers: req.headers, query, body, nowMs: parts.clock.wallMs() }, secrets);
     if (!verified.ok) {
       parts.events.hookAnswered({ kind, outcome: 'unauthorized' });
+      parts.audit.tally({ act: 'refused', actor: `webhook ${kind} from ${req.socket.remoteAddress ?? '-'}`, subject: 'webhook' });
       return refuse('unauthorized', verified.reason, CHALLENGE);
     }
     await this.#takeIn(exchange, parts, { kind, ...verified.value, body });
@@ -75,7 +78,7 @@ export class HookAnswers {
 
   async #takeIn(
     exchange: Exchange,
-    { desk, events }: HookParts,
+    { desk, events, audit }: HookParts,
     { kind, name, nonce, body }: { readonly kind: HookKind; readonly name: string; readonly nonce: string; readonly body: Buffer },
   ): Promise<void> {
     const malformed = (reason: string): HubError => {
@@ -97,6 +100,7 @@ export class HookAnswers {
     events.hookAnswered({ kind, outcome: added.kind === 'repeated' ? 'repeated' : 'taken' });
     if (added.kind === 'repeated')
       return this.#say(exchange, 200, { accepted: false, job: added.id, message: 'this delivery was taken before' });
+    audit.tally({ act: 'webhook', actor: `webhook ${name}`, subject: `${event.path} ${event.tag}`, detail: event.change });
     this.#say(exchange, 202, { accepted: true, job: added.id, message: sentenceOf(event) });
   }
 
