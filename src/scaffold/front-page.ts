@@ -181,10 +181,11 @@ p{margin:.5rem 0}
 a{color:var(--link)}
 pre,code{font-family:ui-monospace,"SF Mono",Consolas,"Liberation Mono",monospace}
 code{font-size:.875em}
-pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);overflow-x:auto;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
+pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);white-space:pre-wrap;overflow-wrap:anywhere;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
 pre code{font-size:1em}
 pre:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
-p>code{padding:.1em .3em;border-radius:.25rem;background:var(--box)}
+p>code{white-space:nowrap;padding:.1em .3em;border-radius:.25rem;background:var(--box)}
+header strong{color:var(--bad)}
 .health{margin-top:1rem;font-weight:600}
 .health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
 .good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}
