@@ -113,10 +113,11 @@ function assignment({ name, value }: ClientSetting): string {
 }
 
 function alsoHere(say: Say): string {
-  const items = links.map(({ path, means }) => `<li><a href="${path}">${path}</a> ${say(means)}</li>`);
+  // Relative, for a hub that is reached below a path of a proxy in front of it.
+  const items = links.map(({ path, means }) => `<li><a href="${path.slice(1)}">${path}</a> ${say(means)}</li>`);
   return `<section id="sdks">
 <h2>${say(texts.sdks)}</h2>
-<p><a href="/dl/">/dl/</a> ${say(texts.sdksMeans)}</p>
+<p><a href="dl/">/dl/</a> ${say(texts.sdksMeans)}</p>
 </section>
 <section>
 <h2>${say(texts.more)}</h2>
