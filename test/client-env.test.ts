@@ -134,6 +134,21 @@ test('--print changes nothing here, and what it prints is in effect where it is 
   );
 });
 
+test('where nothing can be written down for --undo, or in the settings, nothing is changed and the place is named', async () => {
+  const home = await emptyHome();
+  await writeFile(join(home, '.local'), 'a file in the place of the folder');
+  const noUndo = await goyi(home, ['--hub', hub.url]);
+  assert.equal(noUndo.code, 7, noUndo.output);
+  assert.match(noUndo.output, /cannot write .*setup\.undo/);
+  assert.equal(await settings(home), '');
+
+  const other = await emptyHome();
+  await writeFile(join(other, '.config'), '');
+  const noSettings = await goyi(other, ['--hub', hub.url]);
+  assert.equal(noSettings.code, 7, noSettings.output);
+  assert.match(noSettings.output, /go env -w GOPROXY=\S+ failed: /);
+});
+
 test('wrong use, GOENV=off and a hub that is none are said, and nothing is done', async () => {
   const home = await emptyHome();
   const wrong: readonly (readonly [args: readonly string[], env: Record<string, string>, code: number, said: RegExp])[] = [

@@ -65,11 +65,16 @@ export class UndoFile {
     this.path = join(stateFolder(env), 'goyi', 'setup.undo');
   }
 
+  /** @throws {HubError} storage-fault, with nothing remembered: then nothing is to be changed */
   async remember(name: string, value: string | undefined): Promise<void> {
     const known = await this.lines();
     if (known.some((line) => line === `-${name}` || line.startsWith(`${name}=`))) return;
-    await mkdir(dirname(this.path), { recursive: true });
-    await appendFile(this.path, value === undefined ? `-${name}\n` : `${name}=${value}\n`);
+    try {
+      await mkdir(dirname(this.path), { recursive: true });
+      await appendFile(this.path, value === undefined ? `-${name}\n` : `${name}=${value}\n`);
+    } catch (error) {
+      throw new HubError('storage-fault', `cannot write ${this.path}: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   async lines(): Promise<readonly string[]> {
@@ -130,7 +135,8 @@ function run(go: string, args: readonly string[], env: Env): Promise<string> {
     execFile(go, [...args], options, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const said = stderr.trim().split('\n')[0] || messageOf(error);
-      reject(new HubError('config-invalid', `go ${args.join(' ')} failed: ${said}`, { cause: error }));
+      // What is left to fail is its file.
+      reject(new HubError('storage-fault', `go ${args.join(' ')} failed: ${said}`, { cause: error }));
     });
   });
 }
@@ -142,7 +148,7 @@ async function readShort(path: string): Promise<string> {
     if (text.length > FILE_BYTES_MAX) throw new HubError('storage-fault', `${path} is longer than ${FILE_BYTES_MAX} bytes`);
     return text;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
     if (error instanceof HubError) throw error;
     throw new HubError('storage-fault', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }

@@ -113,10 +113,11 @@ function assignment({ name, value }: ClientSetting): string {
 }
 
 function alsoHere(say: Say): string {
-  const items = links.map(({ path, means }) => `<li><a href="${path}">${path}</a> ${say(means)}</li>`);
+  // Relative, for a hub that is reached below a path of a proxy in front of it.
+  const items = links.map(({ path, means }) => `<li><a href="${path.slice(1)}">${path}</a> ${say(means)}</li>`);
   return `<section id="sdks">
 <h2>${say(texts.sdks)}</h2>
-<p><a href="/dl/">/dl/</a> ${say(texts.sdksMeans)}</p>
+<p><a href="dl/">/dl/</a> ${say(texts.sdksMeans)}</p>
 </section>
 <section>
 <h2>${say(texts.more)}</h2>
@@ -181,10 +182,11 @@ p{margin:.5rem 0}
 a{color:var(--link)}
 pre,code{font-family:ui-monospace,"SF Mono",Consolas,"Liberation Mono",monospace}
 code{font-size:.875em}
-pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);overflow-x:auto;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
+pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);white-space:pre-wrap;overflow-wrap:anywhere;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
 pre code{font-size:1em}
 pre:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
-p>code{padding:.1em .3em;border-radius:.25rem;background:var(--box)}
+p>code{white-space:nowrap;padding:.1em .3em;border-radius:.25rem;background:var(--box)}
+header strong{color:var(--bad)}
 .health{margin-top:1rem;font-weight:600}
 .health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
 .good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}

@@ -53,11 +53,12 @@ for (const [command, target] of shells.filter(([name]) => isHere(name))) {
   });
 }
 
-test('GitLab and bk-ci read every value; GitLab has its dollars doubled', () => {
-  for (const target of ['gitlab', 'bk'] as const) {
-    const { variables } = parse(mustFormat(target, nasty)) as { variables: Record<string, string> };
-    for (const { name, value } of nasty)
-      assert.equal(target === 'gitlab' ? variables[name]?.replaceAll('$$', '$') : variables[name], value);
+test('GitLab and bk-ci read every value; GitLab has its dollars doubled, and bk-ci an object for what is in capitals', () => {
+  const gitlab = (parse(mustFormat('gitlab', nasty)) as { variables: Record<string, string> }).variables;
+  const bk = (parse(mustFormat('bk', nasty)) as { variables: Record<string, { value: string }> }).variables;
+  for (const { name, value } of nasty) {
+    assert.equal(gitlab[name]?.replaceAll('$$', '$'), value);
+    assert.deepEqual(bk[name], { value });
   }
 });
 
@@ -70,7 +71,7 @@ const lines: readonly (readonly [target: PrintTarget, value: string, text: strin
   ['docker', 'a "b" \\ $x', 'ENV V="a \\"b\\" \\\\ \\$x"\n'],
   ['gitlab', '*:off $x', 'variables:\n  V: "*:off $$x"\n'],
   ['jenkins', `it's \\ $x`, `environment {\n  V = 'it\\'s \\\\ $x'\n}\n`],
-  ['bk', '*.corp.example,x', 'variables:\n  V: "*.corp.example,x"\n'],
+  ['bk', '*.corp.example,x', 'variables:\n  V: {value: "*.corp.example,x"}\n'],
 ];
 for (const [target, value, text] of lines)
   test(`${target}: ${value}`, () => assert.equal(mustFormat(target, [{ name: 'V', value }]), text));

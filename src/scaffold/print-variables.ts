@@ -5,6 +5,7 @@
  * - systemd: C escapes and `%` as `%%` inside of double quotes. https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Environment=
  * - Dockerfile: a backslash before `$` keeps it. https://docs.docker.com/reference/dockerfile/#environment-replacement
  * - GitLab: `$$` is a dollar. https://docs.gitlab.com/ci/variables/#prevent-cicd-variable-expansion
+ * - bk-ci: a name in capitals is a constant, which must be written as an object; `${{` begins an expression.
  * - PowerShell takes typographic single quotes for quotes as well.
  */
 import { unreachable } from '../base/invariant.ts';
@@ -72,7 +73,7 @@ function lineOf(target: PrintTarget, { name, value }: Variable): Parsed<string> 
       return parsed(`  ${name} = '${value.replace(/[\\']/g, '\\$&')}'`);
     case 'bk':
       if (value.includes('${{')) return refused(`bk-ci would expand what begins with \${{ in ${name}`);
-      return parsed(`  ${name}: ${JSON.stringify(value)}`);
+      return parsed(`  ${name}: {value: ${JSON.stringify(value)}}`);
     default:
       return unreachable(target);
   }

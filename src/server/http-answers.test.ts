@@ -257,7 +257,8 @@ test('without read for anonymous everything but probes and the page is 401', asy
         path,
       );
     }
-    for (const path of ['/', '/-/healthz', '/-/readyz']) assert.equal((await ask(closed.port, path)).status, 200, path);
+    for (const path of ['/', '/setup.sh', '/setup.ps1', '/api/v1/client-settings', '/-/healthz', '/-/readyz'])
+      assert.equal((await ask(closed.port, path)).status, 200, path);
     assert.equal(closed.asked.length, 0);
   } finally {
     await closed.stop();
@@ -293,6 +294,22 @@ test('the page at / speaks the language of the reader', async () => {
   assert.match(String(chinese.body), /GOPROXY=http:\/\/goyi\.corp\.example:8080 go build/);
   assert.match(String(chinese.body), /模块/);
   assert.match(String((await ask(port, '/')).body), /Go module mirror/);
+});
+
+test('a browser gets a page at /, with a policy, for the system it runs on; the scripts are for the address they were asked at', async () => {
+  const headers = { accept: 'text/html,*/*;q=0.8', 'user-agent': 'Mozilla/5.0 (Windows NT 10.0)', host: 'goyi.corp.example' };
+  const page = await ask(port, '/', { headers });
+  assert.equal(page.headers['content-type'], 'text/html; charset=utf-8');
+  assert.match(String(page.headers['content-security-policy']), /^default-src 'none'; style-src 'sha256-/);
+  assert.equal(page.headers['vary'], 'Accept, Accept-Language, Host, User-Agent');
+  assert.match(
+    String(page.body),
+    /<code>irm http:\/\/goyi\.corp\.example\/setup\.ps1 \| iex[\s\S]*<code>curl -fsSL http:\/\/goyi\.corp\.example\/setup\.sh \| sh</,
+  );
+  const script = await ask(port, '/setup.ps1', { headers: { host: 'goyi.corp.example' } });
+  // What irm does with it depends on this.
+  assert.equal(script.headers['content-type'], 'text/plain; charset=utf-8');
+  assert.match(String(script.body), /\$hub = 'http:\/\/goyi\.corp\.example'\n/);
 });
 
 test('the index answers lines of JSON, and 400 to a bad since', async () => {

@@ -1,6 +1,6 @@
-// Writes what the real curl and npm do with a table of NO_PROXY values, one JSON object a line, to standard output. Run with the project's Node:
+// Writes what the real curl, git and npm do with a table of NO_PROXY values, one JSON object a line, to standard output. Run with the project's Node:
 //   node test/oracle-proxy/other-programs.ts $(npm root -g)/npm >testdata/proxy-rules/others.jsonl
-// Each curl runs against a proxy and a target on the loopback address; which of the two it connects to is the answer.
+// Each curl and git runs against a proxy and a target on the loopback address; which of the two it connects to is the answer.
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
@@ -92,6 +92,24 @@ async function curlGoesDirect(noProxy: string, url: string): Promise<boolean> {
   return asked === 'direct';
 }
 
+/** Null for an address: git can be told where a name is, but not where an address is. */
+async function gitGoesDirect(noProxy: string, url: string): Promise<boolean | null> {
+  const { hostname } = new URL(url);
+  if (/^[\d.]+$|^\[/.test(hostname)) return null;
+  asked = '';
+  const env = { PATH: process.env['PATH'], HOME: '/nonexistent', http_proxy: `http://127.0.0.1:${proxy}`, no_proxy: noProxy };
+  const written = /\/\/([^/:]+)/.exec(url)?.[1] ?? '';
+  const places = [written, hostname, hostname.replace(/\.$/, '')].flatMap((name) => [
+    '-c',
+    `http.curloptResolve=${name}:${target}:127.0.0.1`,
+  ]);
+  await new Promise((resolve) =>
+    execFile('git', [...places, 'ls-remote', `http://${written}:${target}/x`], { env, timeout: 20_000 }, resolve),
+  );
+  if (asked === '') throw new Error(`git asked nobody for ${url} with no_proxy=${noProxy}`);
+  return asked === 'direct';
+}
+
 const npm = process.argv[2];
 if (npm === undefined) throw new Error('name the folder of npm');
 const { getProxy } = createRequire(import.meta.url)(`${npm}/node_modules/@npmcli/agent/lib/proxy.js`) as {
@@ -101,6 +119,7 @@ const { getProxy } = createRequire(import.meta.url)(`${npm}/node_modules/@npmcli
 for (const noProxy of noProxies) {
   for (const url of urls) {
     const curl = await curlGoesDirect(noProxy, url);
-    console.log(JSON.stringify({ noProxy, url, curl, npm: getProxy(url, { proxy: 'http://p.test', noProxy }) === null }));
+    const git = await gitGoesDirect(noProxy, url);
+    console.log(JSON.stringify({ noProxy, url, curl, git, npm: getProxy(url, { proxy: 'http://p.test', noProxy }) === null }));
   }
 }

@@ -152,7 +152,7 @@ async function putBack(invocation: Invocation): Promise<number> {
   if (lines.length > 0 && !dryRun) await undo.putBack(await findSettings(invocation));
   terminal.value({ ok: true, dryRun, undoFile: undo.path, putBack: lines });
   if (dryRun) terminal.line(messages.env.dry);
-  for (const line of lines) terminal.line(`  ${line}`);
+  for (const line of lines) terminal.line(`  ${line.startsWith('-') ? messages.env.notSet(line.slice(1)) : line}`);
   terminal.line(lines.length === 0 ? messages.env.nothingToPutBack : dryRun ? messages.env.wouldPutBack : messages.env.putBack);
   return exitCodes.done;
 }

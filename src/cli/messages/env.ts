@@ -83,6 +83,7 @@ export const zh = {
     unreadable: (variable: string): string => `无法判断：${variable} 的值不是代理地址，请写 http://host:port`,
     docker: 'Docker：守护进程按 Go 的规则，但用自己服务的变量；容器得到 ~/.docker/config.json 中的变量',
   },
+  notSet: (name: string): string => `${name}：未设置`,
   wouldPutBack: '将会恢复以上设置',
   putBack: '已恢复',
 };
@@ -173,6 +174,7 @@ export const en: EnvMessages = {
     unreadable: (variable) => `cannot be told: the value of ${variable} is no address of a proxy; write http://host:port`,
     docker: "Docker: the daemon follows Go's rules with the variables of its service; containers get those of ~/.docker/config.json",
   },
+  notSet: (name) => `${name}: not set`,
   wouldPutBack: 'these would be put back',
   putBack: 'put back',
 };
