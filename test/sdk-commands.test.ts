@@ -336,6 +336,9 @@ test('Ctrl-C in the middle leaves what was there, and the next run goes on from 
   assert.equal(await exited, 130);
   assert.deepEqual(await visible(me), [`go1.30.1.${host}`]);
   line.decide = () => ({ kind: 'none' });
+  // As a process leaves it that is killed while it unpacks, and its lock.
+  await mkdir(join(me.sdks, 'staging', '0123456789ab-1-1.01234567.unpack', 'bin'), { recursive: true });
+  await writeFile(`${part}.lock`, '0123456789ab-1-1');
   const seen = line.requests.length;
   assert.equal((await me.goyi(['install', '1.29.4'])).code, 0);
   const request = line.requests.slice(seen).find(({ path }) => path.endsWith('.tar.gz'));
