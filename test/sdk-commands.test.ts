@@ -29,6 +29,7 @@ before(async () => {
   world = await startWorld();
   for (const release of ['go1.28.9', 'go1.29.3', 'go1.30.1', 'go1.30.2', 'go1.31rc1']) publishToolchain(world, release, { platform: host });
   publishToolchain(world, 'go1.29.4', { platform: host, fillBytes: 4_000_000 });
+  publishToolchain(world, 'go1.29.5', { platform: host, fillBytes: 16_000_000 });
   publishToolchain(world, 'go1.30.2', { platform: 'windows-arm64' });
   hub = await world.hub({ workers: 2 });
   line = await startWeakLine(hub);
@@ -68,11 +69,11 @@ test('three versions side by side, chosen by default, by project, by name; then 
   const installed = await me.goyi(['install', '1.30.1', '1.29.3', 'oldstable', 'latest', '--json']);
   assert.equal(installed.code, 0, installed.output);
   const told = JSON.parse(installed.output) as { installed: { version: string; receipt: Record<string, unknown> }[]; default: string };
-  assert.deepEqual(told.installed.map(({ version }) => version).sort(), ['go1.29.3', 'go1.29.4', 'go1.30.1', 'go1.30.2']);
+  assert.deepEqual(told.installed.map(({ version }) => version).sort(), ['go1.29.3', 'go1.29.5', 'go1.30.1', 'go1.30.2']);
   assert.equal(told.installed[0]?.receipt['database'], world.goSumDb.split('+')[0]);
   assert.deepEqual(
     await visible(me),
-    ['go1.29.3', 'go1.29.4', 'go1.30.1', 'go1.30.2'].map((release) => `${release}.${host}`),
+    ['go1.29.3', 'go1.29.5', 'go1.30.1', 'go1.30.2'].map((release) => `${release}.${host}`),
   );
   assert.equal((await me.goyi(['use', '--global', '1.30'])).code, 0);
   assert.equal(await realpath(join(me.sdks, 'current')), await realpath(join(me.sdks, `go1.30.2.${host}`)));
@@ -93,10 +94,10 @@ test('three versions side by side, chosen by default, by project, by name; then 
   await writeFile(join(project, '.tool-versions'), 'nodejs 26\ngolang 1.30.1\n');
   assert.equal(await version(), 'go1.30.1');
   assert.equal((await me.goyi(['use', '--project', '1.29'], project)).code, 0);
-  assert.equal(await readFile(join(project, '.go-version'), 'utf8'), '1.29.4\n');
-  assert.equal(await version(), 'go1.29.4');
+  assert.equal(await readFile(join(project, '.go-version'), 'utf8'), '1.29.5\n');
+  assert.equal(await version(), 'go1.29.5');
   const which = await me.goyi(['which'], project);
-  assert.ok(which.output.startsWith(join(me.sdks, `go1.29.4.${host}`, 'bin', 'go')), which.output);
+  assert.ok(which.output.startsWith(join(me.sdks, `go1.29.5.${host}`, 'bin', 'go')), which.output);
   const line129 = await me.goyi(['use', '1.29.3']);
   const evaluated = await run('sh', ['-c', `GOROOT=/nowhere; export GOROOT; ${line129.output}go version`], {
     env: { PATH: '/usr/bin:/bin' },
@@ -110,7 +111,7 @@ test('three versions side by side, chosen by default, by project, by name; then 
   assert.match(dry.output, /would remove go1\.30\.1/);
   assert.equal((await visible(me)).length, 4);
   assert.equal((await me.goyi(['prune'])).code, 0);
-  assert.deepEqual(await visible(me), [`go1.29.4.${host}`, `go1.30.2.${host}`]);
+  assert.deepEqual(await visible(me), [`go1.29.5.${host}`, `go1.30.2.${host}`]);
   assert.equal((await me.goyi(['remove', '1.29'])).code, 0);
   assert.deepEqual(await visible(me), [`go1.30.2.${host}`]);
   const missing = await me.goyi(['exec', '1.29', '--', 'go', 'version']);
@@ -124,7 +125,7 @@ test('what can be had is listed; what cannot says what is near; --dry-run change
   const { sdks } = JSON.parse(remote.output) as { sdks: { version: string }[] };
   assert.deepEqual(
     sdks.map(({ version }) => version),
-    ['go1.31rc1', 'go1.30.2', 'go1.29.4', 'go1.28.9'],
+    ['go1.31rc1', 'go1.30.2', 'go1.29.5', 'go1.28.9'],
   );
   const unknown = await me.goyi(['install', '1.30.7']);
   assert.equal(unknown.code, 3);
@@ -162,6 +163,45 @@ test('a line that is cut again and again only takes longer', async () => {
     'each goes on where the last broke off',
   );
   assert.match((await me.goyi(['exec', '1.29.4', '--', 'go', 'version'])).output, /go1\.29\.4/);
+  assert.deepEqual(await readdir(join(me.sdks, 'staging')), []);
+});
+
+test('a large archive comes over several connections, each continued, also by the next run', async () => {
+  const me = await user();
+  await ask(hub, `dl/go1.29.5.${host}.tar.gz`);
+  line.decide = (path) => (path.endsWith('.tar.gz') ? { kind: 'drip', sizeBytes: 128 * 1024, everyMs: 40 } : { kind: 'none' });
+  const env = { HOME: me.home, PATH: process.env['PATH'] ?? '', GOENV: 'off', GOPROXY: line.url, GOSUMDB: world.goSumDb, LANG: 'C' };
+  const seen = line.requests.length;
+  const child = spawn(process.execPath, [launcher, 'sdk', 'install', '1.29.5'], { env, stdio: 'ignore' });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const parts = Array.from({ length: 4 }, (_, at) => join(me.sdks, 'staging', `go1.29.5.${host}.tar.gz.part${at === 0 ? '' : `.${at}`}`));
+  const sizes = (): Promise<readonly number[]> => Promise.all(parts.map((part) => stat(part).then(({ size }) => size)));
+  const before = await eventually(sizes, (found) => found.every((size) => size > 300_000), 15_000);
+  child.kill('SIGKILL');
+  await exited;
+  const starts = line.requests.slice(seen).filter(({ path }) => path.endsWith('.tar.gz'));
+  assert.equal(new Set(starts.map(({ range }) => range)).size, 4);
+
+  let cuts = 0;
+  line.decide = (path) => {
+    if (!path.endsWith('.tar.gz')) return { kind: 'none' };
+    cuts += 1;
+    return { kind: 'cut', afterBytes: 200_000 + Math.floor(Math.random() * 2_000_000) };
+  };
+  const again = line.requests.length;
+  const installed = await me.goyi(['install', '1.29.5']);
+  line.decide = () => ({ kind: 'none' });
+  assert.equal(installed.code, 0, installed.output);
+  assert.ok(cuts > 4, `${cuts} answers`);
+  const firsts = line.requests
+    .slice(again)
+    .filter(({ path }) => path.endsWith('.tar.gz'))
+    .slice(0, 4);
+  assert.ok(
+    firsts.every(({ range }) => !starts.some((start) => start.range === range)),
+    `${before.join()}: nothing is fetched twice`,
+  );
+  assert.match((await me.goyi(['exec', '1.29.5', '--', 'go', 'version'])).output, /go1\.29\.5/);
   assert.deepEqual(await readdir(join(me.sdks, 'staging')), []);
 });
 
@@ -336,6 +376,9 @@ test('Ctrl-C in the middle leaves what was there, and the next run goes on from 
   assert.equal(await exited, 130);
   assert.deepEqual(await visible(me), [`go1.30.1.${host}`]);
   line.decide = () => ({ kind: 'none' });
+  // As a process leaves it that is killed while it unpacks, and its lock.
+  await mkdir(join(me.sdks, 'staging', '0123456789ab-1-1.01234567.unpack', 'bin'), { recursive: true });
+  await writeFile(`${part}.lock`, '0123456789ab-1-1');
   const seen = line.requests.length;
   assert.equal((await me.goyi(['install', '1.29.4'])).code, 0);
   const request = line.requests.slice(seen).find(({ path }) => path.endsWith('.tar.gz'));

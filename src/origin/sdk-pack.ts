@@ -21,7 +21,7 @@ import type { PackedSdk, SdkToPack } from './sdk-packer.ts';
 import { type OpenFile, openFile } from './zip-file.ts';
 
 /** What is larger is inflated piece by piece. */
-const AT_ONCE_BYTES_MAX = 4 * 1024 * 1024;
+const AT_ONCE_BYTES_MAX = 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 /** Before 1.21 no time stands in VERSION. */
 const NO_TIME_SECONDS = Date.UTC(1980, 0, 1) / 1_000;

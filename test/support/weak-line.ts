@@ -14,8 +14,9 @@ export type LineFault =
 /** A way to a hub that loses, changes and delays what comes over it. */
 export interface WeakLine extends AsyncDisposable {
   readonly url: string;
+  /** GETs alone. */
   readonly requests: { readonly path: string; readonly range: string | undefined; readonly status: number }[];
-  /** For each answer, in the order in which they come. */
+  /** For each answer to a GET, in the order in which they come. */
   decide: (path: string) => LineFault;
 }
 
@@ -40,11 +41,15 @@ async function carry(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const path = request.url ?? '';
+  const { url: path = '', method = 'GET' } = request;
   const headers = Object.fromEntries(
     ['range', 'if-range'].flatMap((name) => (typeof request.headers[name] === 'string' ? [[name, request.headers[name]]] : [])),
   );
-  const answer = await fetch(`${hub}${path}`, { headers: { ...headers, 'accept-encoding': 'identity' } });
+  const answer = await fetch(`${hub}${path}`, { method, headers: { ...headers, 'accept-encoding': 'identity' } });
+  if (method === 'HEAD') {
+    response.writeHead(answer.status, { 'content-length': answer.headers.get('content-length') ?? '0' }).end();
+    return;
+  }
   line.requests.push({ path, range: request.headers.range, status: answer.status });
   const fault = line.decide(path);
   const whole = Buffer.from(await answer.arrayBuffer());

@@ -161,7 +161,8 @@ async function removeDownloads(home: SdkFolder): Promise<void> {
   await home.sweep();
   const names = await readdir(home.staging).catch((): string[] => []);
   for (const name of names) {
-    if (name.endsWith('.part') && !names.includes(`${name}.lock`)) await rm(join(home.staging, name), { force: true });
+    const [, archive] = /^(.*\.part)(?:\.\d)?$/.exec(name) ?? [];
+    if (archive !== undefined && !names.includes(`${archive}.lock`)) await rm(join(home.staging, name), { force: true });
   }
 }
 

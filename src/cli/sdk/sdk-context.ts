@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { HubError } from '../../base/errors.ts';
+import { withoutCredentials } from '../../base/log.ts';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
 import { type GoPlatform, type SdkName, languageOf, nearestReleases, parsePlatform } from '../../protocol/go-release.ts';
 import { type FlagSpec, type Invocation, UsageError } from '../command.ts';
@@ -151,7 +152,17 @@ async function hubOf(config: HubConfig, { flags, env, messages }: Invocation): P
     if (url === undefined) throw new UsageError(messages.sdk.badHub(hub));
     return url;
   }
-  const proxies = (await goSetting(env, 'GOPROXY')).split(/[,|]/).map((text) => text.trim());
-  const first = proxies.flatMap((text) => parseHubAddress(text) ?? [])[0];
-  return first ?? listeningAt(config);
+  return firstProxy(await goSetting(env, 'GOPROXY')) ?? listeningAt(config);
+}
+
+/** The first address in a GOPROXY, as the go command reads it: `https://` may be left out, and a password goes over https alone. */
+export function firstProxy(text: string): URL | undefined {
+  for (const entry of text.split(/[,|]/).map((part) => part.trim())) {
+    if (entry === 'direct' || entry === 'off') return undefined;
+    const address = entry.includes('://') ? entry : `https://${entry}`;
+    const url = URL.canParse(address) ? new URL(address) : undefined;
+    if (url === undefined || (url.username !== '' && url.protocol !== 'https:')) continue;
+    if (parseHubAddress(withoutCredentials(url.href)) !== undefined && url.search === '' && url.hash === '') return url;
+  }
+  return undefined;
 }

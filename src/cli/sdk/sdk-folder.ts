@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { lstat, mkdir, open, readFile, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../../base/errors.ts';
+import { createProcessTable, type ProcessTable } from '../../base/process-table.ts';
 import { type GoPlatform, type GoRelease, type SdkName, compareReleases, parseArchiveName } from '../../protocol/go-release.ts';
 import { doing } from '../name-index.ts';
 
@@ -25,6 +27,9 @@ export interface InstalledSdk {
   readonly folder: string;
   readonly receipt: SdkReceipt;
 }
+
+/** By which what is under way is told from what a dead process left. */
+export const processes: ProcessTable = createProcessTable((path) => readFileSync(path, 'latin1'));
 
 const RECEIPT = '.goyi-sdk.json';
 const STAGING = 'staging';
@@ -105,7 +110,7 @@ export class SdkFolder {
 
   /** An empty folder to unpack into; it goes with `await using` unless it was kept. @throws {HubError} storage-full, storage-fault */
   async stage(): Promise<StagedSdk> {
-    const folder = join(this.staging, `${process.pid}-${randomBytes(4).toString('hex')}.unpack`);
+    const folder = join(this.staging, `${processes.ownIdentity()}.${randomBytes(4).toString('hex')}.unpack`);
     await doing(`make ${folder}`, () => mkdir(folder, { recursive: true }));
     return new StagedSdk(this, folder);
   }
@@ -113,14 +118,14 @@ export class SdkFolder {
   /** Removes what dead processes left half unpacked or half removed. */
   async sweep(): Promise<void> {
     for (const name of await readdir(this.staging).catch(() => [])) {
-      const owner = /^(\d+)-[0-9a-f]{8}\.(?:unpack|removed)$/.exec(name)?.[1];
-      if (owner !== undefined && !isAlive(Number(owner))) await rm(join(this.staging, name), { recursive: true, force: true });
+      const owner = /^([0-9a-f]+-\d+-\d+)\.[0-9a-f]{8}\.(?:unpack|removed)$/.exec(name)?.[1];
+      if (owner !== undefined && !processes.isAlive(owner)) await rm(join(this.staging, name), { recursive: true, force: true });
     }
   }
 
   /** Out of sight at once, then file by file. @throws {HubError} storage-fault */
   async remove(sdk: InstalledSdk): Promise<void> {
-    const gone = join(this.staging, `${process.pid}-${randomBytes(4).toString('hex')}.removed`);
+    const gone = join(this.staging, `${processes.ownIdentity()}.${randomBytes(4).toString('hex')}.removed`);
     await doing(`remove ${sdk.folder}`, async () => {
       await mkdir(this.staging, { recursive: true });
       await rename(sdk.folder, gone);
@@ -166,15 +171,6 @@ export class StagedSdk implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return rm(this.folder, { recursive: true, force: true });
-  }
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -5,7 +5,7 @@ import { type SdkName, formatArchiveName } from '../../protocol/go-release.ts';
 import type { LogProof } from '../../protocol/log-proof.ts';
 import type { VerifierKey } from '../../protocol/note.ts';
 import { doing } from '../name-index.ts';
-import { type InstalledSdk, type SdkFolder, type SdkReceipt, isAlive } from './sdk-folder.ts';
+import { type InstalledSdk, type SdkFolder, type SdkReceipt, processes } from './sdk-folder.ts';
 import type { OfferedSdk, SdkSource } from './sdk-source.ts';
 import { type UnpackedSdk, unpackSdk } from './sdk-unpack.ts';
 import { type ProvedSdk, proveUnpacked } from './sdk-verify.ts';
@@ -123,12 +123,12 @@ async function lock(path: string, what: string): Promise<() => Promise<void>> {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       await using file = await open(path, 'wx');
-      await file.writeFile(String(process.pid));
+      await file.writeFile(processes.ownIdentity());
       return () => rm(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await doing(`make ${path}`, () => Promise.reject(error as Error));
-      const owner = Number(await readFile(path, 'utf8').catch(() => ''));
-      if (owner > 0 && isAlive(owner)) throw new HubError('conflict', `another goyi (process ${owner}) is fetching ${what}`);
+      const owner = await readFile(path, 'utf8').catch(() => '');
+      if (processes.isAlive(owner)) throw new HubError('conflict', `another goyi (process ${owner.split('-')[1]}) is fetching ${what}`);
       await rm(path, { force: true });
     }
   }

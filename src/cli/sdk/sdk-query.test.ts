@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type GoRelease, nearestReleases } from '../../protocol/go-release.ts';
+import { firstProxy } from './sdk-context.ts';
 import { progressBar } from './sdk-progress.ts';
 import { chooseRelease, findProjectRelease, formatSdkQuery, parseSdkQuery, platformOf } from './sdk-query.ts';
 
@@ -75,6 +76,19 @@ test('platforms in the words of Go', () => {
   assert.deepEqual(platformOf({ platform: 'linux', arch: 'loong64' }), { os: 'linux', arch: 'loong64' });
   assert.deepEqual(platformOf({ platform: 'linux', arch: 'arm' }), { os: 'linux', arch: 'armv6l' });
 });
+
+const proxies = [
+  { list: 'http://10.0.0.1:8080,direct', first: 'http://10.0.0.1:8080/' },
+  { list: 'https://hub.example/go/|https://other.example', first: 'https://hub.example/go/' },
+  { list: 'hub.example,direct', first: 'https://hub.example/' },
+  { list: 'https://me:secret@hub.example', first: 'https://me:secret@hub.example/' },
+  { list: 'http://me:secret@hub.example,http://other.example', first: 'http://other.example/' },
+  { list: 'file:///srv/modules,https://hub.example', first: 'https://hub.example/' },
+  { list: 'direct,https://hub.example', first: undefined },
+  { list: 'off', first: undefined },
+  { list: '', first: undefined },
+] as const;
+for (const { list, first } of proxies) test(`the hub in GOPROXY=${list}`, () => assert.equal(firstProxy(list)?.href, first));
 
 test('a bar shows how far it is', () => {
   assert.equal(progressBar(0, 100), '[--------------------]   0 %');

@@ -1,7 +1,8 @@
 import { copyFile, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SDK_PATH, parseSdkIndex } from '../../protocol/sdk-index.ts';
-import { HubError } from '../../base/errors.ts';
+import { codeOf, HubError, messageOf } from '../../base/errors.ts';
+import { withoutCredentials } from '../../base/log.ts';
 import type { OutboundClient } from '../../net/outbound-client.ts';
 import { TOOLCHAIN_MODULE, type SdkName, formatArchiveName, parseArchiveName, toolchainVersion } from '../../protocol/go-release.ts';
 import { type LogProof, parseLogProof } from '../../protocol/log-proof.ts';
@@ -56,14 +57,25 @@ export class HubSource implements SdkSource {
 
   constructor(parts: HubSourceParts) {
     this.#parts = parts;
-    this.shown = parts.hub.href.replace(/\/$/, '');
+    this.shown = withoutCredentials(parts.hub.href).replace(/\/$/, '');
   }
 
   async list(signal: AbortSignal): Promise<readonly OfferedSdk[]> {
     const url = this.#url('');
     url.search = '?mode=json&include=all';
-    const index = parseSdkIndex(await fetchText(this.#parts.client, url, signal));
-    if (!index.ok) throw new HubError('upstream-invalid', `${this.shown} has no list of SDKs: ${index.reason}`);
+    const text = await fetchText(this.#parts.client, url, signal).catch((error: unknown) => {
+      if (codeOf(error) !== 'not-found' && codeOf(error) !== 'bad-request') throw error;
+      throw new HubError(
+        'not-found',
+        `${this.shown} has no list of SDKs, so it is no hub with SDKs: name one by --hub (${messageOf(error)})`,
+      );
+    });
+    const index = parseSdkIndex(text);
+    if (!index.ok)
+      throw new HubError(
+        'upstream-invalid',
+        `${this.shown} has no list of SDKs, so it is no hub with SDKs: name one by --hub (${index.reason})`,
+      );
     return index.value.flatMap(({ files }) =>
       files.flatMap(({ filename, kind, sha256, size, origin = 'official' }) => {
         const name = parseArchiveName(filename);
