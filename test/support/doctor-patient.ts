@@ -14,7 +14,7 @@ export interface Ran {
 
 const goFolder = dirname(execFileSync('sh', ['-c', 'command -v go']).toString().trim());
 /** Its own would have the standard library compiled again for every patient. */
-const buildCache = execFileSync('go', ['env', 'GOCACHE']).toString().trim();
+export const buildCache: string = execFileSync('go', ['env', 'GOCACHE']).toString().trim();
 const never = new AbortController().signal;
 
 /** A developer's machine of its own in a healthy Go world on loopback: an empty HOME, the real go command, settings, and a project that builds. */
@@ -104,8 +104,8 @@ export class Patient implements AsyncDisposable {
     assert.equal(code, 0, output);
   }
 
-  examine(): Promise<Examination> {
-    return examine({ env: this.env, folder: this.project, slowMs: 1_000, signal: never });
+  examine(folder: string = this.project): Promise<Examination> {
+    return examine({ env: this.env, folder, slowMs: 1_000, signal: never });
   }
 
   async findings(): Promise<readonly Finding[]> {

@@ -38,6 +38,7 @@ interface NetworkParts {
   readonly rules: ProxyRules;
   readonly rulesFault: string | undefined;
   readonly blind: boolean;
+  readonly machinesHavePorts: boolean;
   readonly credentials: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
 }
@@ -79,6 +80,7 @@ export class Network implements AsyncDisposable {
       rules: rules.ok ? rules.value : withoutProxy,
       rulesFault: rules.ok || blind ? undefined : rules.reason,
       blind,
+      machinesHavePorts: Number(/^go1\.(\d+)/.exec(settings.value('GOVERSION'))?.[1] ?? 99) >= 24,
       credentials: usesNetrc(settings) ? await readNetrc(env) : new Map(),
       signal,
     });
@@ -157,9 +159,14 @@ export class Network implements AsyncDisposable {
     }
   }
 
+  /** What `machine` in netrc has to say for an address: since Go 1.24 with its port. */
+  machineOf(url: URL): string {
+    return this.#parts.machinesHavePorts ? url.host : url.hostname;
+  }
+
   /** As the go command: netrc is for https only; what stands in the address goes before it. */
   #headersFor(url: URL): Record<string, string> {
-    const known = url.protocol === 'https:' && url.username === '' ? this.#parts.credentials.get(url.hostname) : undefined;
+    const known = url.protocol === 'https:' && url.username === '' ? this.#parts.credentials.get(this.machineOf(url)) : undefined;
     return known === undefined ? {} : { authorization: known };
   }
 }

@@ -48,7 +48,7 @@ async function lookAtProxy(facts: Facts, entry: ProxyUrl): Promise<readonly Find
     return [{ id: 'proxy-unreachable', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
   }
   if (answer.status === 401 || answer.status === 407) {
-    const line = `# ~/.netrc: machine ${entry.url.hostname} login USER password TOKEN`;
+    const line = `# ~/.netrc: machine ${facts.network.machineOf(entry.url)} login USER password TOKEN`;
     return [{ id: 'proxy-credentials', subject, proof, fix: typed(line) }];
   }
   if (answer.status >= 500) return [{ id: 'proxy-error', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
