@@ -49,7 +49,7 @@ interface Telling {
   readonly applied: readonly Applied[];
 }
 
-function tell({ findings, skipped }: Examination, { invocation, isDryRun, applied }: Telling): void {
+function tell({ findings, skipped, blind }: Examination, { invocation, isDryRun, applied }: Telling): void {
   const { terminal, messages } = invocation;
   const { doctor } = messages;
   terminal.value({
@@ -63,6 +63,7 @@ function tell({ findings, skipped }: Examination, { invocation, isDryRun, applie
       ...(failure !== undefined && { failure }),
     })),
     skippedModules: skipped,
+    networkAsked: !blind,
   });
   for (const { finding, failure } of applied) {
     const title = doctor.findings[finding.id].title(finding.subject);
@@ -73,6 +74,7 @@ function tell({ findings, skipped }: Examination, { invocation, isDryRun, applie
     for (const line of finding.fix.undo) terminal.line(`    ${line}`);
   }
   for (const finding of findings) tellFinding(finding, isDryRun, invocation);
+  if (blind) terminal.aside(doctor.blind);
   if (skipped > 0) terminal.aside(doctor.skipped(skipped));
   terminal.line(findings.length === 0 ? doctor.well : doctor.found(findings.length));
 }

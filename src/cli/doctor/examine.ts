@@ -1,30 +1,27 @@
 import { HubError, messageOf } from '../../base/errors.ts';
-import { type Env, gatherFacts } from './facts.ts';
+import { type FactsOptions, gatherFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
+import { goCommand } from './checks/go-version.ts';
 import { checks } from './registry.ts';
 
 export interface Examination {
   readonly findings: readonly Finding[];
   /** Modules that were beyond the limits. */
   readonly skipped: number;
-}
-
-export interface ExamineOptions {
-  readonly env: Env;
-  /** Absolute. */
-  readonly folder: string;
-  readonly signal: AbortSignal;
+  /** The outbound proxy is a SOCKS one, which goyi does not speak: nothing was asked over the network. */
+  readonly blind: boolean;
 }
 
 /** Runs every check. Changes nothing. @throws {HubError} canceled, or the signal's reason */
-export async function examine({ env, folder, signal }: ExamineOptions): Promise<Examination> {
-  await using facts = await gatherFacts({ env, folder, signal });
+export async function examine(options: FactsOptions): Promise<Examination> {
+  await using facts = await gatherFacts(options);
   const findings = new Map<string, Finding>();
-  for (const check of checks) {
-    signal.throwIfAborted();
+  // Without a go command nothing else can be known.
+  for (const check of facts.go === undefined ? [goCommand] : checks) {
+    options.signal.throwIfAborted();
     for (const finding of await check.run(facts)) findings.set(`${finding.id} ${finding.subject}`, masked(finding));
   }
-  return { findings: [...findings.values()], skipped: facts.modules.skipped };
+  return { findings: [...findings.values()], skipped: facts.modules.skipped, blind: facts.network.blind };
 }
 
 export interface Applied {

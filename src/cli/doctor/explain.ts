@@ -37,6 +37,7 @@ export const explanationIds = [
   'proxy-address-invalid',
   'proxy-off',
   'terminal-prompts',
+  'no-secure-protocol',
   'ssh-refused',
   'certificate-unknown',
   'certificate-expired',
@@ -108,6 +109,11 @@ const patterns: readonly Pattern[] = [
     type: ['git config --global url."ssh://git@$2/".insteadOf "https://$2/"', '# ~/.netrc: machine $2 login USER password TOKEN'],
   },
   { id: 'terminal-prompts', pattern: /terminal prompts disabled|Authentication failed for/, type: ['goyi doctor'] },
+  {
+    id: 'no-secure-protocol',
+    pattern: /no secure protocol found for repository/,
+    type: ['git ls-remote https://REPOSITORY', 'goyi doctor'],
+  },
   { id: 'ssh-refused', pattern: /Permission denied \(publickey|Host key verification failed/, type: ['ssh-add -l', 'ssh -T git@HOST'] },
   {
     id: 'certificate-unknown',
@@ -143,15 +149,15 @@ const patterns: readonly Pattern[] = [
     pattern: /toolchain not available|download go[\d.a-z]+ for \S+: /,
     type: ['go list -m -versions go', 'go env GOPROXY GOTOOLCHAIN'],
   },
-  { id: 'proxy-absent', pattern: /reading \S+: (?:404|410)\b/, type: ['go env GOPROXY GOPRIVATE', 'goyi doctor'] },
-  { id: 'proxy-refused', pattern: /reading \S+: (?:401|403|407|451)\b/, type: ['go env GOPROXY', 'goyi doctor'] },
-  { id: 'proxy-broken', pattern: /reading \S+: (?:429|5\d\d)\b/, type: ['goyi doctor'] },
   {
     id: 'import-path-unrecognized',
     pattern: /unrecognized import path "([^"]+)"/,
     type: ["curl 'https://$1?go-get=1'", 'go env GOPRIVATE GONOPROXY'],
   },
   { id: 'import-path-unrecognized', pattern: /unrecognized import path/, type: ['go env GOPRIVATE GONOPROXY'] },
+  { id: 'proxy-absent', pattern: /reading \S+: (?:404|410)\b/, type: ['go env GOPROXY GOPRIVATE', 'goyi doctor'] },
+  { id: 'proxy-refused', pattern: /reading \S+: (?:401|403|407|451)\b/, type: ['go env GOPROXY', 'goyi doctor'] },
+  { id: 'proxy-broken', pattern: /reading \S+: (?:429|5\d\d)\b/, type: ['goyi doctor'] },
   { id: 'revision-unknown', pattern: /(?:^|\s)(\S+)@\S+: invalid version: unknown revision/, type: ['go list -m -versions $1'] },
   {
     id: 'revision-unknown',

@@ -5,7 +5,7 @@ import { parseProxyEntries } from './proxy-list.ts';
 import { GoTool } from './go-tool.ts';
 import { ModuleBench } from './module-bench.ts';
 import { Network } from './network.ts';
-import { type Project, readProject } from './project.ts';
+import { modulesOf, type Project, readProject } from './project.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -22,6 +22,8 @@ export interface Facts {
   readonly proxies: readonly ProxyEntry[];
   readonly network: Network;
   readonly modules: ModuleBench;
+  /** An answer that takes longer makes every `go get` of a few hundred requests crawl. */
+  readonly slowMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -75,20 +77,36 @@ export class Settings {
 
 export interface FactsOptions {
   readonly env: Env;
+  /** Absolute: the one that is looked at. */
   readonly folder: string;
-  readonly version: string;
+  /** Default: {@link SLOW_MS}. */
+  readonly slowMs?: number;
   readonly signal: AbortSignal;
 }
 
+const SLOW_MS = 2_000;
+
 /** To be disposed of: its connections end then. */
-export async function gatherFacts({ env, folder, signal }: Omit<FactsOptions, 'version'>): Promise<Facts & AsyncDisposable> {
+export async function gatherFacts({ env, folder, slowMs = SLOW_MS, signal }: FactsOptions): Promise<Facts & AsyncDisposable> {
   const go = await GoTool.find(env);
   const settings = await readSettings(go, env, signal);
   const project = await readProject(folder, settings.value('GO111MODULE') !== 'off');
   const proxies = parseProxyEntries(settings.value('GOPROXY'));
-  const network = await Network.open({ env, settings, proxies, signal });
+  const hosts = [...new Set(modulesOf(project).map(({ path }) => path.split('/')[0] ?? path))];
+  const network = await Network.open({ env, settings, proxies, hosts, signal });
   const modules = new ModuleBench({ settings, project, proxies, network, signal });
-  return { env, go, settings, project, proxies, network, modules, signal, [Symbol.asyncDispose]: () => network[Symbol.asyncDispose]() };
+  return {
+    env,
+    go,
+    settings,
+    project,
+    proxies,
+    network,
+    modules,
+    slowMs,
+    signal,
+    [Symbol.asyncDispose]: () => network[Symbol.asyncDispose](),
+  };
 }
 
 async function readSettings(go: GoTool | undefined, env: Env, signal: AbortSignal): Promise<Settings> {

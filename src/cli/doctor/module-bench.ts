@@ -101,6 +101,7 @@ export class ModuleBench {
   }
 
   wayToDatabase(): Promise<DatabaseWay | undefined> {
+    if (this.#network.blind) return Promise.resolve(undefined);
     this.#way ??= wayToDatabase(this.#settings.value('GOSUMDB'), this.#proxies, this.#network);
     return this.#way;
   }
@@ -134,10 +135,13 @@ export class ModuleBench {
     const sumMod = lines.filter((line) => line.file === 'mod');
     const cached = await this.#readCache(module);
     const isWhole = cached.zip !== undefined && isSettled({ sumZip, sumMod, cached });
-    if (isWhole) return { module, sumZip, sumMod, cached, asked: undefined };
-    if (this.#asks === 0) this.skipped += 1;
-    else this.#asks -= 1;
-    return { module, sumZip, sumMod, cached, asked: this.#asks === 0 ? undefined : await this.#ask(module) };
+    if (isWhole || this.#network.blind) return { module, sumZip, sumMod, cached, asked: undefined };
+    if (this.#asks === 0) {
+      this.skipped += 1;
+      return { module, sumZip, sumMod, cached, asked: undefined };
+    }
+    this.#asks -= 1;
+    return { module, sumZip, sumMod, cached, asked: await this.#ask(module) };
   }
 
   async #readCache({ path, version }: ModuleAt): Promise<Cached> {

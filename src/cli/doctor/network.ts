@@ -37,6 +37,8 @@ interface NetworkParts {
   readonly withoutOutbound: OutboundClient;
   readonly rules: ProxyRules;
   readonly rulesFault: string | undefined;
+  readonly blind: boolean;
+  readonly machinesHavePorts: boolean;
   readonly credentials: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
 }
@@ -50,14 +52,24 @@ export class Network implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  static async open(options: { env: Env; settings: Settings; proxies: readonly ProxyEntry[]; signal: AbortSignal }): Promise<Network> {
-    const { env, settings, proxies, signal } = options;
+  static async open(options: {
+    env: Env;
+    settings: Settings;
+    proxies: readonly ProxyEntry[];
+    /** First elements of module paths: a company's may lie anywhere. */
+    hosts: readonly string[];
+    signal: AbortSignal;
+  }): Promise<Network> {
+    const { env, settings, proxies, hosts, signal } = options;
     const rules = parseProxyRules(outboundSettings(env));
+    const { httpProxy, httpsProxy } = outboundSettings(env);
+    const blind = [httpProxy, httpsProxy].some((text) => /^socks5h?:/i.test(text));
     const database = parseChecksumDatabaseEntry(settings.value('GOSUMDB'));
     const configuredOrigins = [
       ...proxies.flatMap((entry) => (entry.kind === 'proxy' ? [entry.url] : [])),
       ...(database.ok ? [new URL(database.value.url ?? `https://${database.value.name}`)] : []),
-      ...[outboundSettings(env).httpProxy, outboundSettings(env).httpsProxy].flatMap((text) => bothSchemes(text)),
+      ...[httpProxy, httpsProxy].flatMap((text) => bothSchemes(text)),
+      ...hosts.flatMap((host) => bothSchemes(host)),
     ];
     const caFile = env['SSL_CERT_FILE'];
     const caPem = caFile ? await readFile(caFile, 'utf8').catch(() => undefined) : undefined;
@@ -66,7 +78,9 @@ export class Network implements AsyncDisposable {
       client: createOutboundClient({ ...common, proxy: rules.ok ? rules.value : withoutProxy }),
       withoutOutbound: createOutboundClient({ ...common, proxy: withoutProxy }),
       rules: rules.ok ? rules.value : withoutProxy,
-      rulesFault: rules.ok ? undefined : rules.reason,
+      rulesFault: rules.ok || blind ? undefined : rules.reason,
+      blind,
+      machinesHavePorts: Number(/^go1\.(\d+)/.exec(settings.value('GOVERSION'))?.[1] ?? 99) >= 24,
       credentials: usesNetrc(settings) ? await readNetrc(env) : new Map(),
       signal,
     });
@@ -75,6 +89,11 @@ export class Network implements AsyncDisposable {
   /** Why the proxy variables cannot be understood. */
   get rulesFault(): string | undefined {
     return this.#parts.rulesFault;
+  }
+
+  /** SOCKS is a way for Go and not for goyi: what it would say of the network would be wrong. */
+  get blind(): boolean {
+    return this.#parts.blind;
   }
 
   /** The outbound proxy on the way to an address. */
@@ -140,9 +159,14 @@ export class Network implements AsyncDisposable {
     }
   }
 
+  /** What `machine` in netrc has to say for an address: since Go 1.24 with its port. */
+  machineOf(url: URL): string {
+    return this.#parts.machinesHavePorts ? url.host : url.hostname;
+  }
+
   /** As the go command: netrc is for https only; what stands in the address goes before it. */
   #headersFor(url: URL): Record<string, string> {
-    const known = url.protocol === 'https:' && url.username === '' ? this.#parts.credentials.get(url.hostname) : undefined;
+    const known = url.protocol === 'https:' && url.username === '' ? this.#parts.credentials.get(this.machineOf(url)) : undefined;
     return known === undefined ? {} : { authorization: known };
   }
 }

@@ -4,7 +4,6 @@
  * https://go.dev/ref/mod#environment-variables (GOPROXY)
  */
 import { isAbsolute } from 'node:path';
-import { withoutCredentials } from '../../base/log.ts';
 
 export type ProxyEntry =
   | { readonly kind: 'proxy'; readonly text: string; readonly url: URL; readonly after: Separator }
@@ -31,13 +30,12 @@ export function parseProxyEntries(text: string): readonly ProxyEntry[] {
   return entries;
 }
 
-function parseEntry(entry: string, after: Separator): ProxyEntry {
-  const text = withoutCredentials(entry);
+function parseEntry(text: string, after: Separator): ProxyEntry {
   const invalid = (reason: string): ProxyEntry => ({ kind: 'invalid', text, reason });
-  const whole = /[.:/]/.test(entry) && !entry.includes(':/') && !isAbsolute(entry) ? `https://${entry}` : entry;
+  const whole = /[.:/]/.test(text) && !text.includes(':/') && !isAbsolute(text) ? `https://${text}` : text;
   // What JavaScript would mend, such as a blank or a full-width comma in a host, Go refuses.
   if (/[^\x21-\x7e]/.test(whole)) return invalid('it has a blank or a character that no address has');
-  if (/^["'“]/.test(entry)) return invalid('it has quote marks');
+  if (/^["'“]/.test(text)) return invalid('it has quote marks');
   const url = URL.canParse(whole) ? new URL(whole) : undefined;
   if (url === undefined) return invalid('it is no address');
   if (url.protocol === 'file:') return { kind: 'folder', text, url, after };

@@ -19,6 +19,7 @@ interface DoctorTexts {
   readonly notFixed: (title: string, reason: string) => string;
   readonly undoWith: string;
   readonly skipped: (count: number) => string;
+  readonly blind: string;
   readonly well: string;
   readonly found: (count: number) => string;
   readonly unknown: string;
@@ -43,6 +44,7 @@ export const zh: DoctorTexts = {
   notFixed: (title, reason) => `未能修复：${title}（${reason}）`,
   undoWith: '撤销：',
   skipped: (count) => `有 ${count} 个模块因数量限制未检查`,
+  blind: '出站代理是 SOCKS，本程序不支持：没有检查网络上的任何内容',
   well: '未发现问题',
   found: (count) => `发现 ${count} 个问题`,
   unknown: '以下各行不认识，无法解释：',
@@ -67,6 +69,7 @@ export const en: DoctorTexts = {
   notFixed: (title, reason) => `not mended: ${title} (${reason})`,
   undoWith: 'to undo:',
   skipped: (count) => `${count} modules were not looked at, because there are so many`,
+  blind: 'the outbound proxy is a SOCKS one, which goyi does not speak: nothing on the network was looked at',
   well: 'nothing is wrong',
   found: (count) => (count === 1 ? '1 thing was found' : `${count} things were found`),
   unknown: 'these lines are unknown and cannot be explained:',

@@ -42,6 +42,10 @@ export const en: Explanations = {
     title: 'Git has no credentials for this host',
     why: 'The go command runs git without a terminal: nobody can be asked. Use SSH, a token in ~/.netrc or a credential helper, or fetch private modules through the hub.',
   },
+  'no-secure-protocol': {
+    title: 'neither https nor ssh reaches the repository',
+    why: 'The go command tried git over both; git did not get in, for want of credentials or of a way. git ls-remote says which.',
+  },
   'ssh-refused': {
     title: 'the Git server does not accept your SSH key',
     why: 'There is no key in the agent, it is not registered there, or the server’s own key is not known yet.',
@@ -179,6 +183,10 @@ export const zh: Explanations = {
   'terminal-prompts': {
     title: 'Git 没有此主机的凭据',
     why: 'go 命令运行 git 时没有终端，无法询问。使用 SSH、~/.netrc 中的令牌或凭据助手，或经由本站获取私有模块。',
+  },
+  'no-secure-protocol': {
+    title: 'https 与 ssh 都到不了仓库',
+    why: 'go 命令用 git 试过两种方式，因缺少凭据或网络不通而失败。git ls-remote 会说明是哪一种。',
   },
   'ssh-refused': { title: 'Git 服务器不接受你的 SSH 密钥', why: '代理中没有密钥、密钥未在服务器登记，或尚不认识服务器自己的密钥。' },
   'certificate-unknown': {

@@ -32,16 +32,20 @@ type Place = 'sum' | 'cache' | 'proxy' | 'database';
 type Hashes = Partial<Record<Place, string>>;
 
 function judge(examined: Examined, facts: Facts): readonly Finding[] {
+  const { zip, written } = examined.cached;
   const damage = damageOf(examined);
   const kinds: readonly ('zip' | 'mod')[] = ['zip', 'mod'];
+  // A zip that is not what its own .ziphash says is damaged, and that it differs from the others as well is no second fault; one that
+  // was replaced together with it is altered, and what was unpacked before is none either.
+  const isReplaced = zip?.ok === true && zip.value === written;
   const found = kinds.flatMap((kind) => {
     const hashes = hashesOf(examined, kind);
     const id = culprit(hashes);
-    // A zip that is not what its own .ziphash says is damaged; that it differs from the others as well is no second fault.
-    if (id === undefined || (id === 'cache-altered' && kind === 'zip' && damage !== undefined)) return [];
+    if (id === undefined || (id === 'cache-altered' && kind === 'zip' && damage !== undefined && !isReplaced)) return [];
     return [makeFinding({ id, kind, hashes, examined }, facts)];
   });
-  return damage === undefined ? found : [...found, damage];
+  const isTold = damage === undefined || (isReplaced && found.some(({ id }) => id === 'cache-altered'));
+  return isTold ? found : [...found, damage];
 }
 
 function hashesOf({ sumZip, sumMod, cached, asked }: Examined, kind: 'zip' | 'mod'): Hashes {

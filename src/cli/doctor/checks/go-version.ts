@@ -1,10 +1,9 @@
-import { goVersion } from '../../../protocol/go-mod.ts';
-import { compareReleases, type GoRelease, parseGoRelease, toolchainVersion } from '../../../protocol/go-release.ts';
-import { escapePath } from '../../../protocol/module-path.ts';
-import { TOOLCHAIN_MODULE } from '../../../protocol/go-release.ts';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withoutCredentials } from '../../../base/log.ts';
+import { goVersion } from '../../../protocol/go-mod.ts';
+import { compareReleases, type GoRelease, parseGoRelease, TOOLCHAIN_MODULE, toolchainVersion } from '../../../protocol/go-release.ts';
+import { escapePath } from '../../../protocol/module-path.ts';
 import type { Facts } from '../facts.ts';
 import { type Check, type Finding, type Proof, typed } from '../finding.ts';
 import { firstExecutable, usualFolders } from '../go-tool.ts';
@@ -25,13 +24,16 @@ export const goCommand: Check = {
       return [{ id: 'go-missing', subject: 'go', proof, fix: typed(line) }];
     }
     const version = settings.value('GOVERSION');
-    const minor = Number(/^go1\.(\d+)/.exec(version)?.[1] ?? 99);
-    if (minor >= OLDEST_MINOR) return [];
+    if (minorOf(version) >= OLDEST_MINOR) return [];
     return [
       { id: 'go-too-old', subject: version, proof: [{ ran: 'go env GOVERSION', got: version }], fix: typed('goyi sdk install stable') },
     ];
   },
 };
+
+function minorOf(version: string): number {
+  return Number(/^go1\.(\d+)/.exec(version)?.[1] ?? 99);
+}
 
 /** From here on a go.mod can name the toolchain that it needs, and an older one says only that it cannot build. */
 const OLDEST_MINOR = 21;
@@ -44,7 +46,8 @@ export const toolchain: Check = {
     const invalid = invalidLine(project.goModText ?? '', project.goModFault);
     if (invalid !== undefined) return [invalid];
     const local = parseGoRelease(settings.value('GOVERSION').split(/[ -]/)[0] ?? '');
-    if (!local.ok) return [];
+    // Of one that knows no toolchain lines it is told already.
+    if (!local.ok || minorOf(local.value) < OLDEST_MINOR) return [];
     const setting = settings.value('GOTOOLCHAIN');
     const wanted = wantedRelease(facts);
     if (setting === 'local') {
@@ -101,7 +104,7 @@ async function lookForToolchain(release: GoRelease, setting: string, { settings,
     () => true,
     () => false,
   );
-  if (isThere || /\bpath$/.test(setting)) return [];
+  if (isThere || network.blind || /\bpath$/.test(setting)) return [];
   const proof: Proof[] = [{ ran: 'go env GOTOOLCHAIN', got: setting }];
   for (const entry of proxies) {
     if (entry.kind !== 'proxy') continue;

@@ -9,15 +9,13 @@ import { type Answer, describe, isNotTls, outboundSettings } from '../network.ts
 import { below, type ProxyEntry } from '../proxy-list.ts';
 import { quoted } from '../setting-fix.ts';
 
-/** An answer that takes longer makes every `go get` of a few hundred requests crawl. */
-const SLOW_MS = 2_000;
 /** Certificates and signatures of credentials stop being valid at about this much. */
 const SKEW_MS_MAX = 5 * 60_000;
 
 type ProxyUrl = ProxyEntry & { readonly kind: 'proxy' };
 
-function proxiesOf({ proxies }: Facts): readonly ProxyUrl[] {
-  return proxies.filter((entry) => entry.kind === 'proxy');
+function proxiesOf({ proxies: entries, network }: Facts): readonly ProxyUrl[] {
+  return network.blind ? [] : entries.filter((entry) => entry.kind === 'proxy');
 }
 
 function probeUrl(facts: Facts, { url }: ProxyUrl): URL {
@@ -43,17 +41,18 @@ async function lookAtProxy(facts: Facts, entry: ProxyUrl): Promise<readonly Find
   const subject = entry.text;
   const proof = [{ ran: `GET ${withoutCredentials(url.href)}`, got: describe(answer) }];
   if (answer.kind === 'failed') {
+    if (answer.fault === 'untrusted' && (await missingAuthorities(facts)) !== undefined) return [];
     if (answer.fault === 'untrusted') return [{ id: 'proxy-certificate', subject, proof, fix: certificateFix(answer.code) }];
     if (url.protocol === 'https:' && isNotTls(answer))
       return [{ id: 'proxy-not-tls', subject, proof, fix: typed(`# GOPROXY: http://${entry.url.host}${entry.url.pathname}`) }];
     return [{ id: 'proxy-unreachable', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
   }
   if (answer.status === 401 || answer.status === 407) {
-    const line = `# ~/.netrc: machine ${entry.url.hostname} login USER password TOKEN`;
+    const line = `# ~/.netrc: machine ${facts.network.machineOf(entry.url)} login USER password TOKEN`;
     return [{ id: 'proxy-credentials', subject, proof, fix: typed(line) }];
   }
   if (answer.status >= 500) return [{ id: 'proxy-error', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
-  if (answer.tookMs <= SLOW_MS) return [];
+  if (answer.tookMs <= facts.slowMs) return [];
   const slow = [{ ran: `GET ${withoutCredentials(url.href)}`, got: `${(answer.tookMs / 1000).toFixed(1)} s` }];
   return [{ id: 'proxy-slow', subject, proof: slow, fix: typed(`curl -o /dev/null -w '%{time_total}\\n' ${quoted(url.href)}`) }];
 }
@@ -68,18 +67,20 @@ export const databaseNetwork: Check = {
   finds: ['database-unreachable', 'database-certificate', 'database-other-key'],
   async run(facts) {
     const way = await facts.modules.wayToDatabase();
-    // Without a base a proxy stopped the way, and the check of proxies says so.
-    if (way?.base === undefined) return [];
+    if (way === undefined) return [];
+    const asked = way.asked.map((step) => ({ ran: `GET ${withoutCredentials(step.url.href)}`, got: describe(step.answer) }));
+    const fix = typed('# GOPROXY: https://HUB (relays the database)', 'go env -w GOSUMDB=sum.golang.google.cn');
+    const subject = way.key.name;
+    if (way.base === undefined) {
+      const last = way.asked.at(-1)?.answer;
+      const isRefusal = last?.kind === 'answer' && last.status !== 401 && last.status < 500;
+      return isRefusal ? [{ id: 'database-unreachable', subject, proof: asked, fix }] : [];
+    }
     const url = below(way.base, 'latest');
     const outbound = facts.network.proxyFor(url);
     if (outbound !== undefined && (await outboundFault(facts, outbound)) !== undefined) return [];
     const answer = await facts.network.get(url);
-    const subject = way.key.name;
-    const proof = [
-      ...way.asked.map((step) => ({ ran: `GET ${withoutCredentials(step.url.href)}`, got: describe(step.answer) })),
-      { ran: `GET ${withoutCredentials(url.href)}`, got: describe(answer) },
-    ];
-    const fix = typed('# GOPROXY: https://HUB (relays the database)', 'go env -w GOSUMDB=sum.golang.google.cn');
+    const proof = [...asked, { ran: `GET ${withoutCredentials(url.href)}`, got: describe(answer) }];
     if (answer.kind === 'failed' && answer.fault === 'untrusted')
       return [{ id: 'database-certificate', subject, proof, fix: certificateFix(answer.code) }];
     if (answer.kind === 'failed' || answer.status !== 200) return [{ id: 'database-unreachable', subject, proof, fix }];
@@ -223,21 +224,24 @@ const CA_FILES = [
 /** Go on Linux has no authorities of its own: without the system's, every https address is untrusted. */
 export const authorities: Check = {
   finds: ['authorities-missing'],
-  async run({ env, proxies: entries }) {
-    if (process.platform !== 'linux' || !entries.some((entry) => entry.kind === 'proxy' && entry.url.protocol === 'https:')) return [];
-    const own = env['SSL_CERT_FILE'];
-    const files = own ? [own] : [...CA_FILES, ...(env['SSL_CERT_DIR']?.split(':') ?? [])];
-    for (const file of files) if (await hasSomething(file)) return [];
-    return [
-      {
-        id: 'authorities-missing',
-        subject: own ? `SSL_CERT_FILE=${own}` : '/etc/ssl/certs',
-        proof: files.map((file) => ({ ran: `stat ${file}`, got: 'ENOENT' })),
-        fix: own ? typed('unset SSL_CERT_FILE') : typed('apt-get install ca-certificates', 'yum install ca-certificates'),
-      },
-    ];
+  async run(facts) {
+    const finding = await missingAuthorities(facts);
+    return finding === undefined ? [] : [finding];
   },
 };
+
+async function missingAuthorities({ env, proxies: entries }: Facts): Promise<Finding | undefined> {
+  if (process.platform !== 'linux' || !entries.some((entry) => entry.kind === 'proxy' && entry.url.protocol === 'https:')) return undefined;
+  const own = env['SSL_CERT_FILE'];
+  const files = own ? [own] : [...CA_FILES, ...(env['SSL_CERT_DIR']?.split(':') ?? [])];
+  for (const file of files) if (await hasSomething(file)) return undefined;
+  return {
+    id: 'authorities-missing',
+    subject: own ? `SSL_CERT_FILE=${own}` : '/etc/ssl/certs',
+    proof: files.map((file) => ({ ran: `stat ${file}`, got: 'ENOENT' })),
+    fix: own ? typed('unset SSL_CERT_FILE') : typed('apt-get install ca-certificates', 'yum install ca-certificates'),
+  };
+}
 
 async function hasSomething(path: string): Promise<boolean> {
   return await stat(path).then(
