@@ -142,8 +142,10 @@ test('half of the script does nothing', async () => {
   const colleague = await Colleague.arrive();
   const whole = script;
   try {
-    for (const part of [0.3, 0.6, 0.9]) {
-      script = whole.slice(0, Math.floor(whole.length * part));
+    const call = whole.indexOf('goyi_setup "$@"') / whole.length;
+    const name = 'goyi_setup'.length / whole.length;
+    for (const part of [0.3, 0.6, 0.9, call + name, call + name * 1.5]) {
+      script = whole.slice(0, Math.floor(whole.length * part + 0.01));
       await colleague.setUp();
       assert.equal(await colleague.settings(), '');
     }

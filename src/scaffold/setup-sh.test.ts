@@ -32,7 +32,7 @@ test('the script holds what it was given, quoted, and no mark is left', () => {
   assert.ok(script.includes("hub='https://goyi.example/a$b'"));
   assert.ok(script.includes(`set_one GONOSUMDB '*.corp.example,o'\\''dd'`));
   assert.doesNotMatch(script, /@\{|@[A-Z]+@/);
-  assert.ok(script.trimEnd().endsWith('goyi_setup "$@"'));
+  assert.ok(script.trimEnd().endsWith('{ goyi_setup "$@"; }'));
 });
 
 test('a quoted word is one word without any meaning to the shell', () => {

@@ -1,6 +1,6 @@
 /**
  * The script behind `curl -fsSL HUB/setup.sh | sh`. It runs in any POSIX shell (dash, busybox, bash, zsh as sh) with what every system has, asks nothing,
- * and is one function that is called on the last line, so that half a download does nothing.
+ * and is one function that is called on the last line, within braces, so that half a download does nothing.
  *
  * What a person set before is kept in a file of undo lines, `NAME=VALUE` or `-NAME` for what was not set; it is written once, before the first
  * change, and put back by `--undo`.
@@ -169,5 +169,6 @@ put_back() {
   say "put back" "已恢复"
 }
 
-goyi_setup "$@"
+# Cut anywhere, this line is none: half of it would be the whole set-up without the options.
+{ goyi_setup "$@"; }
 `;
