@@ -13,7 +13,7 @@ import { collectWhenIdle } from './idle-collection.ts';
 import { publicFacts, readOwnSigners } from './own-keys.ts';
 import { openProcessLog } from './process-log.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
-import { wireWebhooks } from './wire-webhooks.ts';
+import type { WiredWebhooks } from './wire-webhooks.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** Without its primary a worker would keep the port: it finishes nothing and goes. */
@@ -46,7 +46,7 @@ class HubWorker {
     hub.watchQueues((queue, depth) => this.#telemetry.watchQueue(queue, depth));
     const access = await openAccess(config, { metadata: hub.metadata, client: hub.client, log: this.#log });
     this.#access = access;
-    const webhooks = wireWebhooks(config, { hub, events: this.#telemetry.events, log: this.#log, env: process.env });
+    const webhooks = await this.#wireWebhooks(config, hub);
     this.#webhooks = webhooks;
     if (webhooks !== undefined) this.#telemetry.watchQueue('jobs', webhooks.running);
     const server = createHubServer({
@@ -82,6 +82,13 @@ class HubWorker {
       );
     const results = await hub.probe();
     if (first) tell({ kind: 'probed', results });
+  }
+
+  /** Loaded by a hub that has some. */
+  async #wireWebhooks(config: HubConfig, hub: WiredHub): Promise<WiredWebhooks | undefined> {
+    if (config.webhooks.hooks.length === 0) return undefined;
+    const { wireWebhooks } = await import('./wire-webhooks.ts');
+    return wireWebhooks(config, { hub, events: this.#telemetry.events, log: this.#log, env: process.env });
   }
 
   receive(message: ToWorker): void {

@@ -13,7 +13,7 @@ import { CosignHeads, type CosignHeadsParts } from '../hub/cosign-heads.ts';
 import { createKeptStore } from '../hub/kept-store.ts';
 import { SettleFiles } from '../hub/settle-files.ts';
 import { createStation, type HubStation } from '../hub/create-station.ts';
-import { createHomes, type Homes } from '../hub/homes.ts';
+import { createHomes, type Homes, type PrivateSource } from '../hub/homes.ts';
 import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
 import { SdkShelf, type SdkShelfParts } from '../hub/sdk-shelf.ts';
 import type { Metadata } from '../meta/metadata.ts';
@@ -40,10 +40,10 @@ import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { Verdicts } from '../hub/verdicts.ts';
-import { openPrivateSources } from './private-sources.ts';
 import { issuerUrls } from './access.ts';
+import type { PrivateSourcesParts } from './private-sources.ts';
 import type { OwnSigner } from './own-keys.ts';
-import { reportOrigins } from './wire-webhooks.ts';
+import { reportOrigins } from './report-origins.ts';
 import type { ProbeResult } from './worker-messages.ts';
 
 /** Where a database with no address of its own is asked after every upstream. */
@@ -93,7 +93,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
   const names = checked(createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' }))));
-  const sources = openPrivateSources(stack, config, { metadata, log, env: parts.env });
+  const sources = await privateSources(stack, config, { metadata, log, env: parts.env });
   const homes = createHomes({ names, upstreams, sources });
   const made = Promise.withResolvers<PrivateModules>();
   const privateModules = madeLater(names, made.promise);
@@ -144,6 +144,16 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     watchQueues: (watch) => watchAll(watch, { station, sdks, ownDatabases }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What it takes to read Git is loaded by a hub that does. */
+async function privateSources(
+  stack: AsyncDisposableStack,
+  config: HubConfig,
+  parts: PrivateSourcesParts,
+): Promise<readonly (PrivateSource | undefined)[]> {
+  if (config.private.every(({ home }) => home.kind !== 'git')) return [];
+  return (await import('./private-sources.ts')).openPrivateSources(stack, config, parts);
 }
 
 type WatchQueue = Parameters<WiredHub['watchQueues']>[0];

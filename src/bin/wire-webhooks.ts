@@ -36,12 +36,6 @@ export interface WebhookParts {
   readonly env: Env;
 }
 
-/** Origins that reports go to, which may be private addresses. */
-export function reportOrigins({ webhooks }: HubConfig, env: Env): readonly string[] {
-  const hosts = webhooks.hooks.flatMap(({ report }) => (report === undefined ? [] : [report.api]));
-  return [...hosts, ...webhooks.chat.map(({ urlEnv }) => env[urlEnv] ?? '')].filter((url) => URL.canParse(url));
-}
-
 /** Webhooks in, the jobs that they ask for, and word of what came of it. Undefined when none is configured. */
 export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebhooks | undefined {
   const { hooks, chat } = config.webhooks;
