@@ -50,7 +50,7 @@ const CODE_LINES_MAX = 400;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const src = join(root, 'src');
-const notOurs = new Set(['node_modules', 'dist', '.git', '.tools', 'data', 'data-keys']);
+const notOurs = new Set(['node_modules', 'dist', 'executables', '.git', '.tools', 'data', 'data-keys']);
 
 interface Source {
   /** Below the repository, with slashes. */

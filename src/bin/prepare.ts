@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { processEntry } from '../base/program-parts.ts';
 import { HubError } from '../base/errors.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import type { ReadiedKey } from './own-keys.ts';
@@ -67,9 +68,12 @@ export class Preparer implements Disposable {
   #end: { readonly code: number | null; readonly why: string } | undefined;
 
   constructor(kind: 'start' | 'reload', { argv, env, version, signal }: PreparerOptions) {
-    const own = import.meta.url;
-    const entry = fileURLToPath(new URL(own.endsWith('.ts') ? './hub-prepare.ts' : './hub-prepare.js', own));
-    this.#child = fork(entry, argv, { env, execArgv: [], serialization: 'advanced' });
+    const entry = processEntry('hub-prepare', import.meta.url);
+    this.#child = fork(entry.kind === 'file' ? fileURLToPath(entry.url) : entry.argument, argv, {
+      env,
+      execArgv: [],
+      serialization: 'advanced',
+    });
     this.#timer = setTimeout(() => this.#child.kill('SIGKILL'), prepareMs).unref();
     this.#child.on('message', (message: FromPreparer) => {
       this.#told.push(message);

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
+import { processEntry } from '../base/program-parts.ts';
 import { HubError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { MetricsSnapshot } from '../server/telemetry.ts';
@@ -40,9 +41,9 @@ export class WorkerFleet {
     this.#log = options.log;
     this.#onProbed = options.onProbed;
     this.#env = options.env;
-    const own = import.meta.url;
+    const entry = processEntry('hub-worker', import.meta.url);
     cluster.setupPrimary({
-      exec: fileURLToPath(new URL(own.endsWith('.ts') ? './hub-worker.ts' : './hub-worker.js', own)),
+      exec: entry.kind === 'file' ? fileURLToPath(entry.url) : entry.argument,
       args: [],
       execArgv: [...workerFlags],
       serialization: 'advanced',

@@ -1,5 +1,5 @@
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { threadUrl } from '../base/program-parts.ts';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { WriteCall } from './sqlite-writes.ts';
 import type { SqliteWriter, WriteOutcome } from './sqlite-writer.ts';
@@ -110,8 +110,7 @@ export class ThreadWriterHost implements WriterHost {
   }
 
   #spawn(): Worker {
-    // The file stands beside this one, as `.ts` in a clone and as `.js` in the published package.
-    const worker = new Worker(new URL(`./sqlite-writer-thread${extname(import.meta.filename)}`, import.meta.url), {
+    const worker = new Worker(threadUrl('sqlite-writer-thread', import.meta.url), {
       workerData: this.#start,
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 },
     });

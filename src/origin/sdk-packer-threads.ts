@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, HubError } from '../base/errors.ts';
+import { threadUrl } from '../base/program-parts.ts';
 import { Gate } from '../base/gate.ts';
 import type { PackedSdk, SdkPacker, SdkToPack } from './sdk-packer.ts';
 
@@ -19,11 +20,6 @@ const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb:
 /** One SDK at a time, each in a thread that ends with it: a release is packed once, and then never again. */
 export function createSdkPacker(): SdkPacker {
   return new PackerThreads();
-}
-
-/** The source when run from source, the built file when built: the compiler rewrites imports, not addresses. */
-function threadUrl(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './sdk-pack-thread.ts' : './sdk-pack-thread.js', import.meta.url);
 }
 
 class PackerThreads implements SdkPacker {
@@ -48,7 +44,12 @@ class PackerThreads implements SdkPacker {
 async function runThread(sdk: SdkToPack, sink: (piece: Uint8Array) => Promise<void>, signal: AbortSignal): Promise<PackedSdk> {
   const what = `${sdk.module}@${sdk.version}`;
   const { promise, resolve, reject } = Promise.withResolvers<PackedSdk>();
-  const worker = new Worker(threadUrl(), { name: 'sdk-packer', execArgv: [], resourceLimits: RESOURCE_LIMITS, workerData: sdk });
+  const worker = new Worker(threadUrl('sdk-pack-thread', import.meta.url), {
+    name: 'sdk-packer',
+    execArgv: [],
+    resourceLimits: RESOURCE_LIMITS,
+    workerData: sdk,
+  });
   // One piece after the other, in the order in which they came.
   let writing = Promise.resolve();
   worker.on('message', (message: PackerMessage) => {

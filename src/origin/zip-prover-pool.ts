@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { HubError } from '../base/errors.ts';
+import { threadUrl } from '../base/program-parts.ts';
 import { Gate } from '../base/gate.ts';
 import type { ZipAnswer, ZipJob } from './zip-prove.ts';
 import type { ProvedZip, ZipProver } from './zip-prover.ts';
@@ -21,7 +22,7 @@ export interface ZipProverOptions {
   readonly threadUrl?: URL;
 }
 
-const DEFAULTS = { threadsMax: 2, queueMax: 1024, idleMs: 10_000, jobMs: 120_000, threadUrl: threadUrl() } as const;
+const DEFAULTS = { threadsMax: 2, queueMax: 1024, idleMs: 10_000, jobMs: 120_000 } as const;
 
 // The heap holds names and digests only: the largest directory that is allowed needs less.
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 } as const;
@@ -31,12 +32,7 @@ const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb:
  * Beyond what {@link ZipProver} says, `prove` throws {HubError} overloaded when too many wait, or when a thread gave no answer in its time and memory.
  */
 export function createZipProver(options: ZipProverOptions = {}): ZipProver {
-  return new ThreadPool({ ...DEFAULTS, ...options });
-}
-
-/** The source when run from source, the built file when built: the compiler rewrites imports, not addresses. */
-function threadUrl(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './zip-prove-thread.ts' : './zip-prove-thread.js', import.meta.url);
+  return new ThreadPool({ ...DEFAULTS, threadUrl: threadUrl('zip-prove-thread', import.meta.url), ...options });
 }
 
 class ThreadPool implements ZipProver {

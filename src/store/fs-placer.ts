@@ -1,5 +1,5 @@
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { threadUrl } from '../base/program-parts.ts';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { PlaceJob, PlaceOutcome } from './fs-place.ts';
 import { storageError } from './fs-operations.ts';
@@ -84,8 +84,7 @@ export class FsPlacer implements AsyncDisposable {
   }
 
   #spawn(): Worker {
-    // The file stands beside this one, as `.ts` in a clone and as `.js` in the published package.
-    const worker = new Worker(new URL(`./fs-place-thread${extname(import.meta.filename)}`, import.meta.url), {
+    const worker = new Worker(threadUrl('fs-place-thread', import.meta.url), {
       name: 'placer',
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
