@@ -8,6 +8,7 @@ import type { Backends } from '../cli/backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { collectGarbage } from '../hub/collect-garbage.ts';
 import { scrubStore } from '../hub/scrub.ts';
+import type { ScrubbedSdk } from '../hub/sdk-shelf.ts';
 import { isDataDirHeld } from '../meta/data-lock.ts';
 import type { ForkEvidence, Metadata } from '../meta/metadata.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
@@ -29,7 +30,15 @@ export function createAdmin({ version, env }: { version: string; env: NodeJS.Pro
       await using hub = await wired(config);
       const { store, metadata, prover, proving: database } = hub;
       const { filler, lists } = hub.station;
-      return await scrubStore({ store, metadata, prover, database, filler, lists, events: silentEvents }, onProgress, signal);
+      const report = await scrubStore({ store, metadata, prover, database, filler, lists, events: silentEvents }, onProgress, signal);
+      const onArchive = ({ key, sizeBytes, reason }: ScrubbedSdk): void => {
+        report.checked += 1;
+        report.sizeBytes += sizeBytes;
+        if (reason !== undefined) report.setAside.push({ key, reason });
+        onProgress({ checked: report.checked, total: report.checked });
+      };
+      await hub.sdks.scrub({ rest: async () => {}, onArchive }, signal);
+      return report;
     },
 
     async gc(config, { unusedForMs, dryRun }, signal) {

@@ -125,7 +125,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const sdks = openSdks(stack, { station, store, metadata, policy, log, limits: config.limits, official: officialSdks(config, client) });
   if (config.limits.scrubEveryMs > 0) {
     const { filler, lists } = station;
-    stack.use(new BackgroundScrub({ store, metadata, events, log, filler, lists, everyMs: config.limits.scrubEveryMs }));
+    stack.use(new BackgroundScrub({ store, metadata, events, log, filler, lists, sdks, everyMs: config.limits.scrubEveryMs }));
   }
   const owned = stack.move();
   return {

@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { keyOf, openBench, type StationBench } from '../../test/support/station-bench.ts';
 import { address, makeModule } from '../../test/support/synthetic-module.ts';
+import { makeToolchain } from '../../test/support/synthetic-toolchain.ts';
 import type { BlobKey } from '../base/blob-key.ts';
+import { systemClock } from '../base/clock.ts';
 import { HubError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { rowOf } from '../meta/contract.ts';
+import type { SdkPacker } from '../origin/sdk-packer.ts';
+import type { NamePolicy } from '../policy/name-policy.ts';
+import type { GoRelease } from '../protocol/go-release.ts';
 import { listKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
+import { sdkArchiveKey, sdkManifestKey } from '../protocol/sdk-manifest.ts';
 import { BackgroundScrub, type BackgroundScrubParts } from './background-scrub.ts';
+import { SdkShelf } from './sdk-shelf.ts';
 
 const modules = ['a', 'b', 'c'].map((name) => makeModule(`example.com/${name}`, 'v1.0.0'));
 const [first, second] = modules as [(typeof modules)[number], (typeof modules)[number]];
@@ -150,4 +158,42 @@ test('it stops at once, whatever it waits for', async () => {
   await scrub[Symbol.asyncDispose]();
   assert.ok(performance.now() - startMs < 1_000);
   assert.equal((await bench.metadata.acquireLease('scrub')).kind, 'acquired', 'its lease is free');
+});
+
+test('archives of SDKs are read as well, and a rotten one is made anew', async () => {
+  await using bench = await filled();
+  const toolchain = makeToolchain('go1.30.2');
+  bench.origin.publish(toolchain);
+  bench.database.record(toolchain);
+  const { store, metadata, station } = bench;
+  let packed = 0;
+  // As small as an archive can be: what the threads make of a zip is tested elsewhere.
+  const packer: SdkPacker = {
+    pack: async (_sdk, sink) => {
+      packed += 1;
+      await sink(Buffer.from('archive'));
+      return { sha256: createHash('sha256').update('archive').digest('hex'), h1: toolchain.zipHash };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const policy: NamePolicy = { verdict: () => ({ kind: 'allow' }) };
+  await using sdks = new SdkShelf({
+    station,
+    store,
+    metadata,
+    packer,
+    policy,
+    log: silentLog,
+    clock: systemClock,
+    limits: { waitMs: 10_000 },
+  });
+  const name = { release: 'go1.30.2' as GoRelease, os: 'linux', arch: 'amd64' };
+  await sdks.describe(name, { fill: true }, AbortSignal.timeout(10_000));
+  await sdks.describe(name, { fill: true }, AbortSignal.timeout(10_000));
+  assert.equal(packed, 1);
+  rot(bench, sdkArchiveKey(name));
+  await using _scrub = start(bench, { sdks });
+  await eventually(async () => (await store.readSmall(sdkManifestKey(name), 10_000)) === undefined);
+  await sdks.describe(name, { fill: true }, AbortSignal.timeout(10_000));
+  assert.equal(packed, 2);
 });

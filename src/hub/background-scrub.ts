@@ -11,6 +11,7 @@ import { LeaseReturns } from './lease-returns.ts';
 import { ListWalk } from './list-walk.ts';
 import { artefactAt } from './module-files.ts';
 import { pause } from './pause.ts';
+import type { SdkShelf } from './sdk-shelf.ts';
 import { digest } from './stored-files.ts';
 
 const positionSetting = 'scrub.position';
@@ -30,6 +31,8 @@ export interface BackgroundScrubParts {
   readonly filler?: Filler;
   /** Brings `@v/list` of the modules it passes up to date: a crash may have left it behind. */
   readonly lists?: Pick<ListFiles, 'refresh' | 'room'>;
+  /** Looked at when all else was. */
+  readonly sdks?: Pick<SdkShelf, 'scrub'>;
   /** Between two looks whether it is this process's turn. */
   readonly idleMs?: number;
 }
@@ -95,11 +98,19 @@ export class BackgroundScrub implements AsyncDisposable {
         await walk?.pass(row.key);
       }
       if (rows.length === 0) walk?.end();
+      if (rows.length === 0) await this.#passSdks();
       if (rows.length === 0 && after === undefined) return;
       after = rows.at(-1)?.key;
       await metadata.recordSetting(positionSetting, after ?? '');
       if (after === undefined) return;
     }
+  }
+
+  /** Few and large: after each as long as after a file of a small store. */
+  async #passSdks(): Promise<void> {
+    const { signal } = this.#stop;
+    const rest = (): Promise<void> => pause(Math.min(restMs.max, this.#parts.everyMs), signal);
+    await this.#parts.sdks?.scrub({ rest, onArchive: () => {} }, signal);
   }
 
   async #compare({ key }: FileRow): Promise<void> {

@@ -1,3 +1,4 @@
+import type { BlobKey } from '../base/blob-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import { invariant } from '../base/invariant.ts';
@@ -58,6 +59,13 @@ export interface ListedSdk {
   readonly manifest: SdkManifest | undefined;
   /** What the Go project's list says of it. */
   readonly official?: OfficialSdk | undefined;
+}
+
+export interface ScrubbedSdk {
+  readonly key: BlobKey;
+  readonly sizeBytes: number;
+  /** Undefined when it is what was sealed. */
+  readonly reason: string | undefined;
 }
 
 interface Made {
@@ -124,6 +132,31 @@ export class SdkShelf implements AsyncDisposable {
     const { blob, manifest, outcome } = await this.#get(name, options, signal);
     const contentType = name.os === 'windows' ? 'application/zip' : 'application/octet-stream';
     return { kind: 'blob', blob, contentType, immutable: true, etag: `"${manifest.sha256}"`, outcome };
+  }
+
+  /**
+   * Reads every stored archive and compares it with its seal; a bad one is taken out of sight, to be made anew at the next request. `onArchive` is told of
+   * each, with what is wrong with it; `rest` is waited for before each. @throws {HubError} storage-fault, and the signal's reason
+   */
+  async scrub(
+    { rest, onArchive }: { readonly rest: () => Promise<void>; readonly onArchive: (seen: ScrubbedSdk) => void },
+    signal: AbortSignal,
+  ): Promise<void> {
+    for await (const key of this.#parts.store.keys(SDK_PREFIX)) {
+      const name = parseSdkManifestKey(key);
+      if (name === undefined) continue;
+      await rest();
+      signal.throwIfAborted();
+      const manifest = await this.#manifest(name);
+      const archive = sdkArchiveKey(name);
+      const opened = manifest && (await this.#parts.store.open(archive));
+      if (manifest === undefined || opened === undefined) continue;
+      await using blob = opened;
+      const isSound = (await digest(blob, signal)) === manifest.sha256;
+      const reason = isSound ? undefined : 'the scrubber found another digest than the sealed one';
+      if (reason !== undefined) await this.#giveUp(name, reason);
+      onArchive({ key: archive, sizeBytes: blob.sizeBytes, reason });
+    }
   }
 
   /** Archives that are being made. */
@@ -269,7 +302,7 @@ export class SdkShelf implements AsyncDisposable {
 
   /** The archive, if its bytes are still those that were sealed. The caller disposes of it. */
   async #stored(name: SdkName): Promise<{ readonly blob: OpenBlob; readonly manifest: SdkManifest } | undefined> {
-    const { store, log } = this.#parts;
+    const { store } = this.#parts;
     const manifest = await this.#manifest(name);
     if (manifest === undefined) return undefined;
     const key = sdkArchiveKey(name);
@@ -278,16 +311,21 @@ export class SdkShelf implements AsyncDisposable {
     try {
       isSound = blob !== undefined && (await this.#isSound(key, blob, manifest));
       if (blob !== undefined && isSound) return { blob, manifest };
-      const reason = blob === undefined ? 'its archive is gone' : 'its bytes were changed after they had been sealed';
-      log.error('a stored SDK archive is given up and made anew', { key, reason });
-      // The manifest first: without one the archive counts for nothing.
-      this.#manifests.delete(key);
-      await store.setAside(sdkManifestKey(name), reason);
-      await store.setAside(key, reason);
+      await this.#giveUp(name, blob === undefined ? 'its archive is gone' : 'its bytes were changed after they had been sealed');
       return undefined;
     } finally {
       if (!isSound) await blob?.[Symbol.asyncDispose]();
     }
+  }
+
+  /** The next request makes it anew. The manifest goes first: without one the archive counts for nothing. */
+  async #giveUp(name: SdkName, reason: string): Promise<void> {
+    const { store, log } = this.#parts;
+    const key = sdkArchiveKey(name);
+    log.error('a stored SDK archive is given up and made anew', { key, reason });
+    this.#manifests.delete(key);
+    await store.setAside(sdkManifestKey(name), reason);
+    await store.setAside(key, reason);
   }
 
   async #isSound(key: string, blob: OpenBlob, { fingerprint, sizeBytes, sha256 }: SdkManifest): Promise<boolean> {
