@@ -7,16 +7,27 @@ import { type Answer, describe } from './network.ts';
 
 export type RepositoryFound =
   | { readonly kind: 'reachable' | 'credentials' | 'unreachable'; readonly repository: string; readonly proof: readonly Proof[] }
-  | { readonly kind: 'no-meta'; readonly proof: readonly Proof[] };
+  /** `unknown`: it leads to where goyi does not follow, such as another private host. */
+  | { readonly kind: 'no-meta' | 'unknown'; readonly proof: readonly Proof[] };
 
 const GIT_MS = 20_000;
 const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Does what the go command does for a module that is not for proxies: finds its repository and lists its references. */
 export async function lookAtRepository(path: string, facts: Facts): Promise<RepositoryFound> {
+  const host = path.split('/')[0] ?? path;
+  const known = facts.lostHosts.get(host);
+  if (known !== undefined) return known;
+  const found = await lookFor(path, facts);
+  if (found.kind === 'unreachable') facts.lostHosts.set(host, found);
+  return found;
+}
+
+async function lookFor(path: string, facts: Facts): Promise<RepositoryFound> {
   const named = staticRepository(path);
   if (named !== undefined) return await listReferences(named, [], facts);
-  const { proof, page } = await askForMeta(path, facts);
+  const { proof, page, isBarred } = await askForMeta(path, facts);
+  if (isBarred) return { kind: 'unknown', proof };
   if (page === undefined) return { kind: 'unreachable', repository: `https://${path}`, proof };
   const repository = repositoryOf(page, path);
   return repository === undefined ? { kind: 'no-meta', proof } : await listReferences(repository, proof, facts);
@@ -32,17 +43,25 @@ function staticRepository(path: string): string | undefined {
     : undefined;
 }
 
-async function askForMeta(path: string, facts: Facts): Promise<{ proof: readonly Proof[]; page: string | undefined }> {
+interface MetaAnswer {
+  readonly proof: readonly Proof[];
+  readonly page: string | undefined;
+  readonly isBarred: boolean;
+}
+
+async function askForMeta(path: string, facts: Facts): Promise<MetaAnswer> {
   const proof: Proof[] = [];
+  let isBarred = false;
   const schemes = facts.modules.covers('GOINSECURE', path) ? ['https', 'http'] : ['https'];
   for (const scheme of schemes) {
     const url = new URL(`${scheme}://${path}?go-get=1`);
     const answer: Answer = await facts.network.get(url);
     proof.push({ ran: `GET ${url.href}`, got: describe(answer) });
     // The go command reads the page whatever its status is.
-    if (answer.kind === 'answer') return { proof, page: answer.body.toString('utf8') };
+    if (answer.kind === 'answer') return { proof, page: answer.body.toString('utf8'), isBarred: false };
+    isBarred ||= answer.fault === 'forbidden';
   }
-  return { proof, page: undefined };
+  return { proof, page: undefined, isBarred };
 }
 
 /** `<meta name="go-import" content="PREFIX VCS ADDRESS">`, the first whose prefix is the path or above it. */
