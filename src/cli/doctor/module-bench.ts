@@ -206,7 +206,7 @@ export class ModuleBench {
     if (this.#zipBytes <= 0) return undefined;
     const bytes = await this.#network.download(url, this.#zipBytes);
     this.#zipBytes -= bytes?.length ?? 0;
-    const hash = bytes === undefined ? undefined : await hashZip(bytes);
+    const hash = bytes === undefined ? undefined : hashZip(bytes);
     return hash?.ok === true ? hash.value : undefined;
   }
 
