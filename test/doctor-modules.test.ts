@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { cachedFiles, Patient, sumOf } from './support/doctor-patient.ts';
 import { makeRepository } from './support/git-repository.ts';
 import { startGitServer } from './support/git-server.ts';
+import { startSshServer } from './support/ssh-server.ts';
 import { startScriptedUpstream } from './support/scripted-upstream.ts';
 import { address, makeModule } from './support/synthetic-module.ts';
 import { serveModule } from './support/synthetic-world.ts';
@@ -224,6 +225,18 @@ test('private-credentials: Git asks for a password that nobody can type', async 
   await patient.suffersFrom('private-credentials');
   await patient.appendHome('.netrc', 'machine 127.0.0.1 login me password token');
   await patient.suffersFrom();
+});
+
+test('private-credentials: an SSH server that does not know the key', async (t) => {
+  const { patient } = await needsPrivate();
+  await using _ = patient;
+  await using server = await startSshServer(patient.home);
+  if (server === undefined) return t.skip('there is no sshd here');
+  await instead(patient, `ssh://git@127.0.0.1:${server.port}`);
+  patient.env['GIT_SSH_COMMAND'] =
+    `ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=${join(patient.home, 'known')}`;
+  const [finding] = await patient.suffersFrom('private-credentials');
+  assert.match(finding?.proof.at(-1)?.got ?? '', /Permission denied \(publickey\)/);
 });
 
 test('private-host-unreachable', async () => {

@@ -74,6 +74,10 @@ function repositoryOf(page: string, path: string): string | undefined {
   return undefined;
 }
 
+/** What git and ssh say when they were not let in; hosts that hide what may not be seen say that it is not there. */
+const WANTS_CREDENTIALS =
+  /could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied|HTTP Basic: Access denied|error: 40[13]|not found|Host key verification failed/i;
+
 async function listReferences(repository: string, before: readonly Proof[], { env, signal }: Facts): Promise<RepositoryFound> {
   const shown = withoutCredentials(repository);
   const own = {
@@ -89,10 +93,9 @@ async function listReferences(repository: string, before: readonly Proof[], { en
     });
   });
   const lines = said.split('\n').map((line) => line.trim());
-  const telling = lines.findLast((line) => /^fatal:|denied|remote:/.test(line)) ?? lines[0] ?? '';
+  const telling =
+    lines.find((line) => WANTS_CREDENTIALS.test(line)) ?? lines.findLast((line) => /^fatal:|denied|remote:/.test(line)) ?? lines[0] ?? '';
   const proof = [...before, { ran: `git ls-remote ${shown} HEAD`, got: ok ? 'ok' : withoutCredentials(telling).slice(0, 300) }];
   if (ok) return { kind: 'reachable', repository: shown, proof };
-  const wantsCredentials =
-    /could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied|HTTP Basic: Access denied|error: 40[13]|not found|Host key verification failed/i;
-  return { kind: wantsCredentials.test(said) ? 'credentials' : 'unreachable', repository: shown, proof };
+  return { kind: WANTS_CREDENTIALS.test(said) ? 'credentials' : 'unreachable', repository: shown, proof };
 }
