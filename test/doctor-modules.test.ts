@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { cachedFiles, Patient, sumOf } from './support/doctor-patient.ts';
 import { makeRepository } from './support/git-repository.ts';
 import { startGitServer } from './support/git-server.ts';
+import { startSshServer } from './support/ssh-server.ts';
 import { startScriptedUpstream } from './support/scripted-upstream.ts';
 import { address, makeModule } from './support/synthetic-module.ts';
 import { serveModule } from './support/synthetic-world.ts';
@@ -135,9 +136,35 @@ test('module-refused: 403 with its reason, and where the go command goes then', 
   patient.world.upstream.on(/^lib\.example/, { status: 403, body: 'denied: licence GPL-3.0\n' });
   assert.match((await patient.go(build)).output, /403/);
   const [finding] = await patient.suffersFrom('module-refused');
-  assert.match(finding?.proof[0]?.got ?? '', /403: denied: licence GPL-3\.0/);
+  assert.match(finding?.proof[0]?.got ?? '', /403: denied: licence GPL-3\.0 +\[end\] ⇒ ×/);
   patient.world.upstream.behave();
   await patient.suffersFrom();
+});
+
+test('module-refused: after | the go command goes on, and the doctor follows', async () => {
+  await using patient = await Patient.admit();
+  await using first = await startScriptedUpstream();
+  first.on(/^lib\.example/, { status: 403, body: 'denied\n' });
+  await patient.set('GOPROXY', `${first.url}|${patient.world.upstream.url}`);
+  await builds(patient);
+  await patient.suffersFrom();
+});
+
+test('proxy-credentials: a proxy that wants them for one module only', async () => {
+  await using patient = await Patient.admit();
+  patient.world.upstream.on(/^lib\.example/, { status: 401 });
+  const [finding] = await patient.suffersFrom('proxy-credentials');
+  assert.match(finding?.fix.lines[0] ?? '', /GOPROXY: https:/, 'no credentials go over http');
+});
+
+test('major-version-path: an +incompatible version of what has a go.mod', async () => {
+  await using patient = await Patient.admit();
+  await patient.download();
+  const says = 'not found: invalid version: module contains a go.mod file, so module path must match major version ("old.example/m/v2")\n';
+  patient.world.upstream.on(/^old\.example/, { status: 404, body: says });
+  await patient.write('go.mod', `${await patient.read('go.mod')}\nrequire old.example/m v2.0.0+incompatible\n`);
+  const [finding] = await patient.suffersFrom('major-version-path');
+  assert.deepEqual(finding?.fix.lines, ['go get old.example/m/v2@latest']);
 });
 
 test('module-error', async () => {
@@ -156,7 +183,10 @@ test('module-absent: 404 from each of two proxies, in order', async () => {
   await patient.write('go.mod', (await patient.read('go.mod')).replace('v1.0.0', 'v1.0.1'));
   assert.match((await patient.go(['mod', 'download'])).output, /disabled by GOPROXY=off/);
   const findings = await patient.suffersFrom('module-absent');
-  assert.equal(findings[0]?.proof.length, 2);
+  assert.deepEqual(
+    findings[0]?.proof.map(({ got }) => got.split(' ⇒ ')[1]),
+    [patient.world.upstream.url, 'off'],
+  );
 });
 
 interface Private {
@@ -195,6 +225,18 @@ test('private-credentials: Git asks for a password that nobody can type', async 
   await patient.suffersFrom('private-credentials');
   await patient.appendHome('.netrc', 'machine 127.0.0.1 login me password token');
   await patient.suffersFrom();
+});
+
+test('private-credentials: an SSH server that does not know the key', async (t) => {
+  const { patient } = await needsPrivate();
+  await using _ = patient;
+  await using server = await startSshServer(patient.home);
+  if (server === undefined) return t.skip('there is no sshd here');
+  await instead(patient, `ssh://git@127.0.0.1:${server.port}`);
+  patient.env['GIT_SSH_COMMAND'] =
+    `ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=${join(patient.home, 'known')}`;
+  const [finding] = await patient.suffersFrom('private-credentials');
+  assert.match(finding?.proof.at(-1)?.got ?? '', /Permission denied \(publickey\)/);
 });
 
 test('private-host-unreachable', async () => {

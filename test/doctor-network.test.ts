@@ -70,6 +70,17 @@ test('proxy-certificate: an authority that the machine does not know, until SSL_
   await patient.suffersFrom();
 });
 
+test('proxy-certificate: one that expired', async () => {
+  await using patient = await settled();
+  const cert = readFileSync(new URL('expired.pem', certificates));
+  await using old = await startScriptedUpstream({ tls: { key: tls.key, cert } });
+  patient.env['SSL_CERT_FILE'] = fileURLToPath(new URL('expired.pem', certificates));
+  await patient.set('GOPROXY', old.url);
+  assert.match((await patient.go(fresh)).output, /certificate has expired or is not yet valid/);
+  const [finding] = await patient.suffersFrom('proxy-certificate');
+  assert.match(finding?.proof[0]?.got ?? '', /CERT_HAS_EXPIRED/);
+});
+
 test('authorities-missing', async () => {
   await using patient = await settled();
   await using twin = await tlsTwin(patient);

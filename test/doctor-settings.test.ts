@@ -34,11 +34,23 @@ const cases: readonly Case[] = [
   },
   {
     id: 'sumdb-off',
+    name: 'where a database can be reached',
+    fault: async (patient) => {
+      // It answers as if for the public one, so after the cure the doctor sees that it is another.
+      patient.world.upstream.files.set('sumdb/sum.golang.org/supported', Buffer.from(''));
+      patient.world.upstream.files.set('sumdb/sum.golang.org/latest', Buffer.from(patient.world.database.note()));
+      await patient.set('GOSUMDB', 'off');
+    },
+    then: { ids: ['database-other-key'], cure: (patient: Patient) => patient.set('GOSUMDB', patient.goodDatabase) },
+  },
+  {
+    id: 'sumdb-off',
+    name: 'where none can be reached it is only told',
     fault: async (patient) => {
       closeDefault(patient);
       await patient.set('GOSUMDB', 'off');
     },
-    then: backToOurs,
+    cure: (patient) => patient.set('GOSUMDB', patient.goodDatabase),
   },
   { id: 'nosumdb-everything', fault: (patient) => patient.set('GONOSUMDB', '*') },
   { id: 'nosumdb-everything', name: 'GOPRIVATE', fault: (patient) => patient.set('GOPRIVATE', 'git.corp.example,*') },
@@ -208,6 +220,11 @@ test('a go line that Go cannot read, and a toolchain that nobody has', async () 
   await patient.write('go.mod', goMod.replace('go 1.21', 'go 1.99.0'));
   assert.match((await patient.go(['list', '-m'])).output, /toolchain not available|download go1\.99/);
   await patient.suffersFrom('toolchain-absent');
+  await patient.write('go.mod', goMod);
+  await patient.set('GOTOOLCHAIN', 'go1.98.0');
+  const [finding] = await patient.suffersFrom('toolchain-absent');
+  assert.equal(finding?.subject, 'go1.98.0');
+  await patient.set('GOTOOLCHAIN', 'auto');
   await patient.write('go.mod', goMod);
   await patient.suffersFrom();
 });

@@ -4,7 +4,7 @@ import { type ExplanationId, explainLog, explanationIds } from './explain.ts';
 
 /** As the go command of 1.26 and git print them; test/doctor-explain.test.ts makes those for real that a machine without internet can make. */
 const samples: Readonly<Record<ExplanationId, readonly string[]>> = {
-  'database-misbehaves': ['SECURITY ERROR', 'go.sum database server misbehavior detected!'].slice(1),
+  'database-misbehaves': ['go.sum database server misbehavior detected!'],
   'checksum-mismatch': ['verifying rsc.io/quote@v1.5.2: checksum mismatch', 'verifying rsc.io/quote@v1.5.2/go.mod: checksum mismatch'],
   'unknown-to-database': [
     'go: git.corp.example/a/b@v1.0.0: verifying module: git.corp.example/a/b@v1.0.0: reading https://sum.golang.org/lookup/git.corp.example/a/b@v1.0.0: 404 Not Found',

@@ -217,6 +217,8 @@ const patterns: readonly Pattern[] = [
 
 /** Lines that say that something failed, whoever wrote them. */
 const FAILURE = /^(?:go: |go build |\S+\.go:\d+:\d+: |fatal: |error: |ERROR\b|panic: |SECURITY ERROR)|\berror\b|\bfailed\b/i;
+/** Lines beside an error that say nothing more than it. */
+const BESIDE = /^(?:SECURITY ERROR|This download does NOT match|The bits may have been replaced|For more information, see)/;
 /** Said by the go command on its way. */
 const PROGRESS = /^go: (?:downloading|finding|extracting|added|upgraded|downgraded|removed|creating new|to add module|warning)\b/;
 
@@ -225,7 +227,7 @@ export function explainLog(text: string): ExplainedLog {
   const unknown: { line: number; text: string }[] = [];
   for (const [index, whole] of text.split('\n').entries()) {
     const line = whole.replace(/\r$/, '').slice(0, LINE_LENGTH_MAX);
-    if (line.trim() === '' || PROGRESS.test(line)) continue;
+    if (line.trim() === '' || PROGRESS.test(line) || BESIDE.test(line)) continue;
     const found = explainLine(line, index + 1);
     if (found !== undefined) {
       const key = `${found.id} ${found.type.join(' ')}`;

@@ -5,6 +5,7 @@ import { parseProxyEntries } from './proxy-list.ts';
 import { GoTool } from './go-tool.ts';
 import { ModuleBench } from './module-bench.ts';
 import { Network } from './network.ts';
+import type { RepositoryFound } from './repository.ts';
 import { modulesOf, type Project, readProject } from './project.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -22,6 +23,8 @@ export interface Facts {
   readonly proxies: readonly ProxyEntry[];
   readonly network: Network;
   readonly modules: ModuleBench;
+  /** Git hosts that did not answer: each is waited for once. */
+  readonly lostHosts: Map<string, RepositoryFound>;
   /** An answer that takes longer makes every `go get` of a few hundred requests crawl. */
   readonly slowMs: number;
   readonly signal: AbortSignal;
@@ -103,6 +106,7 @@ export async function gatherFacts({ env, folder, slowMs = SLOW_MS, signal }: Fac
     proxies,
     network,
     modules,
+    lostHosts: new Map(),
     slowMs,
     signal,
     [Symbol.asyncDispose]: () => network[Symbol.asyncDispose](),

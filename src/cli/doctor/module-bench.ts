@@ -134,14 +134,13 @@ export class ModuleBench {
     const sumZip = lines.filter((line) => line.file === 'zip');
     const sumMod = lines.filter((line) => line.file === 'mod');
     const cached = await this.#readCache(module);
-    const isWhole = cached.zip !== undefined && isSettled({ sumZip, sumMod, cached });
-    if (isWhole || this.#network.blind) return { module, sumZip, sumMod, cached, asked: undefined };
+    if (isSettled({ sumZip, sumMod, cached }) || this.#network.blind) return { module, sumZip, sumMod, cached, asked: undefined };
     if (this.#asks === 0) {
       this.skipped += 1;
       return { module, sumZip, sumMod, cached, asked: undefined };
     }
     this.#asks -= 1;
-    return { module, sumZip, sumMod, cached, asked: await this.#ask(module) };
+    return { module, sumZip, sumMod, cached, asked: await this.#ask(module, sumZip.length > 0 || cached.zip !== undefined) };
   }
 
   async #readCache({ path, version }: ModuleAt): Promise<Cached> {
@@ -170,7 +169,7 @@ export class ModuleBench {
     };
   }
 
-  async #ask(module: ModuleAt): Promise<Asked> {
+  async #ask(module: ModuleAt, needsZip: boolean): Promise<Asked> {
     const rest = `${escapePath(module.path)}/@v/${escapeVersion(module.version)}`;
     const { steps, end } = await this.#walk(module.path, `${rest}.mod`);
     const last = steps.at(-1)?.answer;
@@ -180,7 +179,7 @@ export class ModuleBench {
       end,
       goMod: found && hashGoMod(found),
       goModText: found?.toString('utf8'),
-      zip: end.kind === 'found' ? await this.#hashServedZip(below(end.base, `${rest}.zip`)) : undefined,
+      zip: end.kind === 'found' && needsZip ? await this.#hashServedZip(below(end.base, `${rest}.zip`)) : undefined,
       record: this.covers('GONOSUMDB', module.path) ? undefined : await this.#recordOf(module),
     };
   }
@@ -207,7 +206,7 @@ export class ModuleBench {
     if (this.#zipBytes <= 0) return undefined;
     const bytes = await this.#network.download(url, this.#zipBytes);
     this.#zipBytes -= bytes?.length ?? 0;
-    const hash = bytes === undefined ? undefined : await hashZip(bytes);
+    const hash = bytes === undefined ? undefined : hashZip(bytes);
     return hash?.ok === true ? hash.value : undefined;
   }
 
@@ -217,9 +216,13 @@ export class ModuleBench {
   }
 }
 
-/** Whether go.sum and cache agree, so that nobody else has to be asked. */
+/**
+ * Whether go.sum and cache agree, so that nobody else has to be asked. A module of which go.sum has the go.mod alone gives no package to
+ * the build: its zip is never fetched.
+ */
 function isSettled({ sumZip, sumMod, cached }: Pick<Examined, 'sumZip' | 'sumMod' | 'cached'>): boolean {
   const { zip, goMod } = cached;
-  if (zip === undefined || !zip.ok) return false;
-  return sumZip.every(({ hash }) => hash === zip.value) && (goMod === undefined || sumMod.every(({ hash }) => hash === goMod));
+  const isModRight = goMod === undefined || sumMod.every(({ hash }) => hash === goMod);
+  if (zip === undefined) return sumZip.length === 0 && goMod !== undefined && isModRight;
+  return zip.ok && isModRight && sumZip.every(({ hash }) => hash === zip.value);
 }

@@ -29,6 +29,7 @@ export type Answer =
       readonly reason: string;
     };
 
+const connectionFaults: ReadonlySet<OutboundFault | undefined> = new Set(['unreachable', 'connect-timeout', 'untrusted']);
 const BODY_BYTES_MAX = 1024 * 1024;
 export const ANSWER_MS_MAX = 15_000;
 
@@ -47,6 +48,8 @@ interface NetworkParts {
 export class Network implements AsyncDisposable {
   readonly #parts: NetworkParts;
   readonly #asked = new Map<string, Promise<Answer>>();
+  /** Where no connection came about: thirty modules would wait for it thirty times. */
+  readonly #dead = new Map<OutboundClient, Map<string, Answer>>();
 
   private constructor(parts: NetworkParts) {
     this.#parts = parts;
@@ -142,6 +145,17 @@ export class Network implements AsyncDisposable {
   }
 
   async #ask(client: OutboundClient, url: URL): Promise<Answer> {
+    const dead = this.#dead.get(client)?.get(url.origin);
+    if (dead !== undefined) return dead;
+    const answer = await this.#exchange(client, url);
+    if (answer.kind === 'failed' && connectionFaults.has(answer.fault)) {
+      const known = this.#dead.get(client) ?? new Map<string, Answer>();
+      this.#dead.set(client, known.set(url.origin, answer));
+    }
+    return answer;
+  }
+
+  async #exchange(client: OutboundClient, url: URL): Promise<Answer> {
     const { signal } = this.#parts;
     const startMs = performance.now();
     try {

@@ -7,16 +7,27 @@ import { type Answer, describe } from './network.ts';
 
 export type RepositoryFound =
   | { readonly kind: 'reachable' | 'credentials' | 'unreachable'; readonly repository: string; readonly proof: readonly Proof[] }
-  | { readonly kind: 'no-meta'; readonly proof: readonly Proof[] };
+  /** `unknown`: it leads to where goyi does not follow, such as another private host. */
+  | { readonly kind: 'no-meta' | 'unknown'; readonly proof: readonly Proof[] };
 
 const GIT_MS = 20_000;
 const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Does what the go command does for a module that is not for proxies: finds its repository and lists its references. */
 export async function lookAtRepository(path: string, facts: Facts): Promise<RepositoryFound> {
+  const host = path.split('/')[0] ?? path;
+  const known = facts.lostHosts.get(host);
+  if (known !== undefined) return known;
+  const found = await lookFor(path, facts);
+  if (found.kind === 'unreachable') facts.lostHosts.set(host, found);
+  return found;
+}
+
+async function lookFor(path: string, facts: Facts): Promise<RepositoryFound> {
   const named = staticRepository(path);
   if (named !== undefined) return await listReferences(named, [], facts);
-  const { proof, page } = await askForMeta(path, facts);
+  const { proof, page, isBarred } = await askForMeta(path, facts);
+  if (isBarred) return { kind: 'unknown', proof };
   if (page === undefined) return { kind: 'unreachable', repository: `https://${path}`, proof };
   const repository = repositoryOf(page, path);
   return repository === undefined ? { kind: 'no-meta', proof } : await listReferences(repository, proof, facts);
@@ -32,17 +43,25 @@ function staticRepository(path: string): string | undefined {
     : undefined;
 }
 
-async function askForMeta(path: string, facts: Facts): Promise<{ proof: readonly Proof[]; page: string | undefined }> {
+interface MetaAnswer {
+  readonly proof: readonly Proof[];
+  readonly page: string | undefined;
+  readonly isBarred: boolean;
+}
+
+async function askForMeta(path: string, facts: Facts): Promise<MetaAnswer> {
   const proof: Proof[] = [];
+  let isBarred = false;
   const schemes = facts.modules.covers('GOINSECURE', path) ? ['https', 'http'] : ['https'];
   for (const scheme of schemes) {
     const url = new URL(`${scheme}://${path}?go-get=1`);
     const answer: Answer = await facts.network.get(url);
     proof.push({ ran: `GET ${url.href}`, got: describe(answer) });
     // The go command reads the page whatever its status is.
-    if (answer.kind === 'answer') return { proof, page: answer.body.toString('utf8') };
+    if (answer.kind === 'answer') return { proof, page: answer.body.toString('utf8'), isBarred: false };
+    isBarred ||= answer.fault === 'forbidden';
   }
-  return { proof, page: undefined };
+  return { proof, page: undefined, isBarred };
 }
 
 /** `<meta name="go-import" content="PREFIX VCS ADDRESS">`, the first whose prefix is the path or above it. */
@@ -54,6 +73,10 @@ function repositoryOf(page: string, path: string): string | undefined {
   }
   return undefined;
 }
+
+/** What git and ssh say when they were not let in; hosts that hide what may not be seen say that it is not there. */
+const WANTS_CREDENTIALS =
+  /could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied|HTTP Basic: Access denied|error: 40[13]|not found|Host key verification failed/i;
 
 async function listReferences(repository: string, before: readonly Proof[], { env, signal }: Facts): Promise<RepositoryFound> {
   const shown = withoutCredentials(repository);
@@ -70,10 +93,9 @@ async function listReferences(repository: string, before: readonly Proof[], { en
     });
   });
   const lines = said.split('\n').map((line) => line.trim());
-  const telling = lines.findLast((line) => /^fatal:|denied|remote:/.test(line)) ?? lines[0] ?? '';
+  const telling =
+    lines.find((line) => WANTS_CREDENTIALS.test(line)) ?? lines.findLast((line) => /^fatal:|denied|remote:/.test(line)) ?? lines[0] ?? '';
   const proof = [...before, { ran: `git ls-remote ${shown} HEAD`, got: ok ? 'ok' : withoutCredentials(telling).slice(0, 300) }];
   if (ok) return { kind: 'reachable', repository: shown, proof };
-  const wantsCredentials =
-    /could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied|HTTP Basic: Access denied|error: 40[13]|not found|Host key verification failed/i;
-  return { kind: wantsCredentials.test(said) ? 'credentials' : 'unreachable', repository: shown, proof };
+  return { kind: WANTS_CREDENTIALS.test(said) ? 'credentials' : 'unreachable', repository: shown, proof };
 }

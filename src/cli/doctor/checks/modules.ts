@@ -6,6 +6,7 @@ import { type Check, type Finding, type Proof, typed } from '../finding.ts';
 import type { Asked, Examined, Step } from '../module-bench.ts';
 import { describe } from '../network.ts';
 import { lookAtRepository } from '../repository.ts';
+import { proxyCredentials } from './network.ts';
 
 /** Modules that cannot be got, and what the go command does then. */
 export const modules: Check = {
@@ -17,6 +18,8 @@ export const modules: Check = {
     'private-host-unreachable',
     'private-vanity',
     'private-pattern-missing',
+    'proxy-credentials',
+    'major-version-path',
   ],
   async run(facts) {
     const found: Finding[] = [];
@@ -31,32 +34,46 @@ export const modules: Check = {
 
 async function lookAtWay(examined: Examined, asked: Asked, facts: Facts): Promise<readonly Finding[]> {
   const { end, steps } = asked;
+  const { path } = examined.module;
   const subject = nameOf(examined.module);
-  const proof = steps.map(proofOf);
+  const proof = proofsOf(steps, facts);
   switch (end.kind) {
     case 'found':
     case 'unknown':
       return [];
     case 'stopped': {
-      const { answer } = end.at;
-      // A proxy that does not answer at all, or wants credentials, is told of by the check of proxies.
-      if (answer.kind === 'failed' || answer.status === 401 || answer.status === 407) return [];
+      const { answer, entry } = end.at;
+      // That a proxy does not answer at all is told by the check of proxies.
+      if (answer.kind === 'failed') return [];
+      // A proxy may ask for credentials for some modules only.
+      if (answer.status === 401 || answer.status === 407)
+        return [{ id: 'proxy-credentials', subject: entry.text, proof, fix: proxyCredentials(entry.url, facts.network) }];
       const isPolicy = answer.status >= 400 && answer.status < 500;
       return [{ id: isPolicy ? 'module-refused' : 'module-error', subject, proof, fix: typed(`go mod download -x ${subject}`) }];
     }
-    case 'absent':
-      return [{ id: 'module-absent', subject, proof, fix: typed(`go list -m -versions ${examined.module.path}`) }];
+    case 'absent': {
+      const [reason] = steps.flatMap(({ answer }) =>
+        answer.kind === 'answer' && PATH_MAJOR.test(answer.body.toString('utf8')) ? [describe(answer)] : [],
+      );
+      if (reason === undefined) return [{ id: 'module-absent', subject, proof, fix: typed(`go list -m -versions ${path}`) }];
+      const major = /^v(\d+)/.exec(examined.module.version)?.[1] ?? '2';
+      return [{ id: 'major-version-path', subject, proof, fix: typed(`go get ${path}/v${major}@latest`) }];
+    }
     case 'direct':
       return await lookAtDirect(examined, asked, facts);
   }
 }
 
+/** As the go command, and proxies after it, say that a `+incompatible` version has a go.mod or that a path lacks its /vN. */
+const PATH_MAJOR = /must match major version|should be v\d/;
+
 async function lookAtDirect(examined: Examined, asked: Asked, facts: Facts): Promise<readonly Finding[]> {
   const { path } = examined.module;
   const { settings } = facts;
+  const host = path.split('/')[0] ?? path;
   const found = await lookAtRepository(path, facts);
   const proof = [
-    ...asked.steps.map(proofOf),
+    ...proofsOf(asked.steps, facts),
     ...(facts.modules.covers('GONOPROXY', path)
       ? [{ ran: `go env ${settings.decides('GONOPROXY')}`, got: settings.value('GONOPROXY') }]
       : []),
@@ -67,17 +84,19 @@ async function lookAtDirect(examined: Examined, asked: Asked, facts: Facts): Pro
     case 'reachable': {
       const { record } = asked;
       if (record?.ok !== true || record.value !== 'absent') return [];
-      const host = path.split('/')[0] ?? path;
       const patterns = [settings.value('GOPRIVATE'), host].filter(Boolean).join(',');
       const unknown = { ran: `GOSUMDB ${subject}`, got: '404' };
       return [{ id: 'private-pattern-missing', subject, proof: [...proof, unknown], fix: typed(`go env -w GOPRIVATE=${patterns}`) }];
     }
+    // One host is one fault, however many modules it has.
     case 'credentials':
-      return [{ id: 'private-credentials', subject: path, proof, fix: credentialLines(found.repository) }];
+      return [{ id: 'private-credentials', subject: host, proof, fix: credentialLines(found.repository) }];
     case 'unreachable':
-      return [{ id: 'private-host-unreachable', subject: path, proof, fix: typed(`git ls-remote ${found.repository}`) }];
+      return [{ id: 'private-host-unreachable', subject: host, proof, fix: typed(`git ls-remote ${found.repository}`) }];
     case 'no-meta':
       return [{ id: 'private-vanity', subject: path, proof, fix: typed(`curl 'https://${path}?go-get=1'`) }];
+    case 'unknown':
+      return [];
   }
 }
 
@@ -90,9 +109,14 @@ function credentialLines(repository: string): Finding['fix'] {
   );
 }
 
-function proofOf({ entry, url, answer }: Step): Proof {
-  const then = entry.after === '' ? '' : ` (${entry.after})`;
-  return { ran: `GET ${withoutCredentials(url.href)}`, got: `${describe(answer)}${then}` };
+/** What each proxy answered, and where the go command goes from there. */
+function proofsOf(steps: readonly Step[], { proxies }: Facts): readonly Proof[] {
+  return steps.map(({ entry, url, answer }) => {
+    const isAbsent = answer.kind === 'answer' && (answer.status === 404 || answer.status === 410);
+    const next = proxies[proxies.indexOf(entry) + 1]?.text;
+    const then = (isAbsent || entry.after === '|') && next !== undefined ? next : '×';
+    return { ran: `GET ${withoutCredentials(url.href)}`, got: `${describe(answer)}  [${entry.after || 'end'}] ⇒ ${then}` };
+  });
 }
 
 /** Names that differ in case only, paths that the module itself does not use, majors that a path does not have. */

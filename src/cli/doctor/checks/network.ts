@@ -5,7 +5,7 @@ import { openTreeNote } from '../../../protocol/checksum-record.ts';
 import { parseChecksumDatabaseEntry } from '../../../protocol/checksum-database-entry.ts';
 import type { Facts } from '../facts.ts';
 import { type Check, type Finding, typed } from '../finding.ts';
-import { type Answer, describe, isNotTls, outboundSettings } from '../network.ts';
+import { type Answer, describe, isNotTls, type Network, outboundSettings } from '../network.ts';
 import { below, type ProxyEntry } from '../proxy-list.ts';
 import { quoted } from '../setting-fix.ts';
 
@@ -48,13 +48,18 @@ async function lookAtProxy(facts: Facts, entry: ProxyUrl): Promise<readonly Find
     return [{ id: 'proxy-unreachable', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
   }
   if (answer.status === 401 || answer.status === 407) {
-    const line = `# ~/.netrc: machine ${facts.network.machineOf(entry.url)} login USER password TOKEN`;
-    return [{ id: 'proxy-credentials', subject, proof, fix: typed(line) }];
+    return [{ id: 'proxy-credentials', subject, proof, fix: proxyCredentials(entry.url, facts.network) }];
   }
   if (answer.status >= 500) return [{ id: 'proxy-error', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
   if (answer.tookMs <= facts.slowMs) return [];
   const slow = [{ ran: `GET ${withoutCredentials(url.href)}`, got: `${(answer.tookMs / 1000).toFixed(1)} s` }];
   return [{ id: 'proxy-slow', subject, proof: slow, fix: typed(`curl -o /dev/null -w '%{time_total}\\n' ${quoted(url.href)}`) }];
+}
+
+/** The go command sends no credentials over http, from wherever they come. */
+export function proxyCredentials(url: URL, network: Network): Finding['fix'] {
+  const line = `# ~/.netrc: machine ${network.machineOf(url)} login USER password TOKEN`;
+  return url.protocol === 'https:' ? typed(line) : typed(`# GOPROXY: https://${url.host}${url.pathname}`, line);
 }
 
 function certificateFix(code: string): Finding['fix'] {

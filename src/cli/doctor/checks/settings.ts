@@ -1,7 +1,10 @@
 import { parseChecksumDatabaseEntry } from '../../../protocol/checksum-database-entry.ts';
 import { matchesPattern, parseModulePatterns, splitPatterns } from '../../../protocol/module-pattern.ts';
 import { placesThatSet } from '../../shadowed.ts';
+import { wayToDatabase } from '../database.ts';
+import type { Facts } from '../facts.ts';
 import { type Check, type Finding, typed } from '../finding.ts';
+import { below } from '../proxy-list.ts';
 import { settingFix, shown } from '../setting-fix.ts';
 
 /** What is written with `go env -w` and has no effect, because the environment says something else. */
@@ -43,13 +46,25 @@ export const database: Check = {
     const value = facts.settings.value('GOSUMDB');
     const proof = [{ ran: 'go env GOSUMDB', got: value }];
     const fix = await settingFix(facts, 'GOSUMDB', undefined);
-    if (value === 'off') return [{ id: 'sumdb-off', subject: shown(facts, 'GOSUMDB'), proof, fix }];
+    if (value === 'off') {
+      const { apply, ...told } = fix;
+      // Where no database can be reached, nothing new could be fetched any more: that is a person's decision.
+      const mends = apply !== undefined && (await isReachable(facts));
+      return [{ id: 'sumdb-off', subject: shown(facts, 'GOSUMDB'), proof, fix: mends ? fix : { ...told, undo: [] } }];
+    }
     const entry = parseChecksumDatabaseEntry(value);
     // Quote marks are told of already, and taking them off may be all that is needed.
     if (value === '' || entry.ok || value.startsWith('"')) return [];
     return [{ id: 'sumdb-malformed', subject: shown(facts, 'GOSUMDB'), proof: [...proof, { ran: 'GOSUMDB', got: entry.reason }], fix }];
   },
 };
+
+async function isReachable({ proxies, network }: Facts): Promise<boolean> {
+  const way = network.blind ? undefined : await wayToDatabase('sum.golang.org', proxies, network);
+  if (way?.base === undefined) return false;
+  const answer = await network.get(below(way.base, 'latest'));
+  return answer.kind === 'answer' && answer.status === 200;
+}
 
 export const goFlags: Check = {
   finds: ['goflags-insecure'],
