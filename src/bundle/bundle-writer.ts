@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, writeFile } from 'node:fs/promises';
 import { HubError, messageOf } from '../base/errors.ts';
 import { type BundleHead, createdMs, formatBundleHead } from '../protocol/bundle-head.ts';
 import { formatManifest, type ManifestEntry } from '../protocol/bundle-manifest.ts';
@@ -47,8 +47,11 @@ export async function writeBundle(content: BundleContent, options: WriteOptions,
   const note = Buffer.from(signNote(formatBundleHead(head), options.signer));
   await using out = new PartsWriter(options);
   try {
-    await writeEntry(out, { name: HEAD_NAME, timeSeconds }, note);
-    await writeEntry(out, { name: MANIFEST_NAME, timeSeconds }, manifest);
+    const start = Buffer.concat([
+      ...framed({ name: HEAD_NAME, timeSeconds }, note),
+      ...framed({ name: MANIFEST_NAME, timeSeconds }, manifest),
+    ]);
+    await out.write(start);
     for (const { name, sizeBytes } of carried) {
       signal.throwIfAborted();
       const source = content.source(name);
@@ -56,7 +59,10 @@ export async function writeBundle(content: BundleContent, options: WriteOptions,
       else await copyEntry(out, { name, timeSeconds, sizeBytes }, source.path);
     }
     await out.write(TAR_END);
-    return { head, files: await out.finish(), sizeBytes: out.sizeBytes };
+    const files = await out.finish();
+    // What the next delta needs of it, for those who give the bundle away.
+    await writeFile(`${options.file}.manifest`, Buffer.concat([start, TAR_END]));
+    return { head, files, sizeBytes: out.sizeBytes };
   } catch (error) {
     if (error instanceof HubError || signal.aborted) throw error;
     const full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
@@ -65,9 +71,11 @@ export async function writeBundle(content: BundleContent, options: WriteOptions,
 }
 
 async function writeEntry(out: PartsWriter, entry: { name: string; timeSeconds: number }, bytes: Buffer): Promise<void> {
-  await out.write(tarHeader({ ...entry, sizeBytes: bytes.length }));
-  await out.write(bytes);
-  await out.write(Buffer.alloc(paddingOf(bytes.length)));
+  for (const piece of framed(entry, bytes)) await out.write(piece);
+}
+
+function framed(entry: { readonly name: string; readonly timeSeconds: number }, bytes: Buffer): readonly Buffer[] {
+  return [tarHeader({ ...entry, sizeBytes: bytes.length }), bytes, Buffer.alloc(paddingOf(bytes.length))];
 }
 
 async function copyEntry(out: PartsWriter, entry: { name: string; timeSeconds: number; sizeBytes: number }, path: string): Promise<void> {

@@ -20,7 +20,19 @@ import { formatVersionList } from '../protocol/version-list.ts';
 import type { BundleFile } from './bundle-file.ts';
 import { writeBundle, type WrittenBundle } from './bundle-writer.ts';
 import type { Wanted } from './closure.ts';
-import { FILE_BYTES_MAX, fetchFile, type FetchParts, type Lack, lack, makePlan, type Plan, type PlanRequest, QUEUE_MAX, SMALL_SLOTS, versionsOf } from './create-plan.ts';
+import {
+  FILE_BYTES_MAX,
+  fetchFile,
+  type FetchParts,
+  type Lack,
+  lack,
+  makePlan,
+  type Plan,
+  type PlanRequest,
+  QUEUE_MAX,
+  SMALL_SLOTS,
+  versionsOf,
+} from './create-plan.ts';
 import { type CarriedRecords, fetchRecords } from './create-records.ts';
 import type { ProxySource } from './proxy-source.ts';
 import { Staging } from './staging.ts';
@@ -69,7 +81,12 @@ export interface CreatedBundle {
 }
 
 /** @throws {HubError} log-invalid, log-forked, database-unavailable, origin-unavailable, storage-full, storage-fault, or the signal's reason */
-export async function createBundle(request: CreateRequest, parts: CreateParts, watch: CreateWatch, signal: AbortSignal): Promise<CreatedBundle> {
+export async function createBundle(
+  request: CreateRequest,
+  parts: CreateParts,
+  watch: CreateWatch,
+  signal: AbortSignal,
+): Promise<CreatedBundle> {
   return new Maker(request, parts, watch, signal).run();
 }
 
@@ -93,7 +110,11 @@ class Maker {
 
   async run(): Promise<CreatedBundle> {
     let goMods = 0;
-    const plan = await makePlan(this.#request, this.#fetchParts(() => this.#watch.planning((goMods += 1))), this.#signal);
+    const plan = await makePlan(
+      this.#request,
+      this.#fetchParts(() => this.#watch.planning((goMods += 1))),
+      this.#signal,
+    );
     const fresh = plan.wanted.filter(({ path, version, file }) => this.#inherited(moduleFileKey(path, version, file)) === undefined);
     const sizes = await this.#sizes(plan, fresh);
     this.#watch.planned(sizes);
@@ -141,7 +162,9 @@ class Maker {
   async #fetch(plan: Plan, fresh: readonly Wanted[]): Promise<CarriedRecords> {
     const { database, since, known } = this.#request;
     // A version of which only another file is new was proved when its record was carried.
-    const versions = versionsOf(plan.wanted).filter(({ path, version }) => this.#inherited(lookupKey(database.name, path, version)) === undefined);
+    const versions = versionsOf(plan.wanted).filter(
+      ({ path, version }) => this.#inherited(lookupKey(database.name, path, version)) === undefined,
+    );
     const total = fresh.length + versions.length;
     let [done, sizeBytes] = [0, 0];
     const onFile = (size: number): void => {

@@ -146,7 +146,11 @@ function pathsFrom(path: ModulePath): readonly ModulePath[] {
   });
 }
 
-async function latestOf(path: ModulePath, parts: FetchParts, signal: AbortSignal): Promise<(ModuleAt & { readonly info: Buffer }) | undefined> {
+async function latestOf(
+  path: ModulePath,
+  parts: FetchParts,
+  signal: AbortSignal,
+): Promise<(ModuleAt & { readonly info: Buffer }) | undefined> {
   const leave = await parts.small.enter({ priority: 'waited-for' }, signal);
   try {
     const found = await ask(path, 'latest', parts, signal);
@@ -171,7 +175,8 @@ async function ask(
   if (info === undefined) return undefined;
   const read = parseVersionInfo(info);
   const version = read.ok ? checkPathVersion(path, read.value.version) : read;
-  if (!version.ok) throw new HubError('upstream-invalid', `${source.name} answers ${path}@${query} with what is refused: ${version.reason}`);
+  if (!version.ok)
+    throw new HubError('upstream-invalid', `${source.name} answers ${path}@${query} with what is refused: ${version.reason}`);
   return { version: version.value, info };
 }
 

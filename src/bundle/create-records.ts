@@ -80,7 +80,10 @@ export async function fetchRecords(request: RecordsRequest, parts: FetchParts, s
 
 async function continues(log: CarriedLog, { size, root }: TreeName, name: string): Promise<void> {
   if (size > log.head.size)
-    throw new HubError('log-invalid', `the newest tree of ${name} that can be had has ${log.head.size} records, fewer than the ${size} known already`);
+    throw new HubError(
+      'log-invalid',
+      `the newest tree of ${name} that can be had has ${log.head.size} records, fewer than the ${size} known already`,
+    );
   if ((await log.rootAt(size)).toString('base64') !== root)
     throw new HubError('log-forked', `the tree of ${name} with ${log.head.size} records does not continue the known one with ${size}`);
 }
@@ -114,7 +117,10 @@ async function fetchHead(database: VerifierKey, source: ProxySource, signal: Abo
   const bytes = await source.get(`sumdb/${database.name}/latest`, NOTE_BYTES_MAX, signal);
   const note = bytes && decodeUtf8(bytes);
   if (note === undefined)
-    throw new HubError('database-unavailable', `${source.name} does not relay the checksum database ${database.name}, without which nothing can be proved`);
+    throw new HubError(
+      'database-unavailable',
+      `${source.name} does not relay the checksum database ${database.name}, without which nothing can be proved`,
+    );
   const head = openTreeNote(note, database);
   if (!head.ok) throw new HubError('log-invalid', `the head of ${database.name} from ${source.name} is refused: ${head.reason}`);
   return head.value;

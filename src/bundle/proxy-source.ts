@@ -80,7 +80,8 @@ async function withRetries<T>(work: () => Promise<T>, signal: AbortSignal): Prom
     } catch (error) {
       signal.throwIfAborted();
       const again = error instanceof HubError && (error.code === 'origin-unavailable' || error.code === 'origin-timeout');
-      if (!again || attempt === ATTEMPTS_MAX) throw error instanceof HubError ? error : new HubError('storage-fault', messageOf(error), { cause: error });
+      if (!again || attempt === ATTEMPTS_MAX)
+        throw error instanceof HubError ? error : new HubError('storage-fault', messageOf(error), { cause: error });
       await pauseMs(PAUSE_MS * 2 ** (attempt - 1), signal);
     }
   }

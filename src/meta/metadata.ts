@@ -69,6 +69,15 @@ export interface HeadRow {
   readonly note: string;
 }
 
+/** What changes at once when a bundle is taken in. */
+export interface ImportChange {
+  readonly rows: readonly FileRow[];
+  readonly head: HeadRow;
+  /** Of the kept head; undefined: there is none. */
+  readonly expectedTreeSize: number | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 /** Two signed notes that contradict each other, kept until an operator decides. */
 export interface ForkEvidence {
   readonly database: string;
@@ -164,6 +173,9 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   recordUses(uses: readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[]): Promise<void>;
   /** Files of public modules whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
   filesUnusedSince(cutoffMs: number, limit: number, after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>): Promise<readonly UnusedFile[]>;
+
+  /** Everything of an import in one transaction, or nothing: false when the kept head is not the expected one any more. @throws {HubError} as {@link advanceHead} */
+  recordImport(change: ImportChange): Promise<boolean>;
 
   answer(name: string): Promise<AnswerRow | undefined>;
   recordAnswer(row: AnswerRow): Promise<void>;

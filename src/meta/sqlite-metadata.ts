@@ -15,6 +15,7 @@ import type {
   FillFailure,
   ForkEvidence,
   HeadRow,
+  ImportChange,
   IndexEntry,
   KeptBytes,
   KeptFile,
@@ -115,6 +116,10 @@ class SqliteMetadata implements Metadata {
     const nowUs = this.#clock.wallMs() * 1000;
     // A copy, because what crosses to the thread takes all of the memory along that it is a part of.
     await (bytes === undefined ? this.#write('recordFile', row, nowUs) : this.#write('recordFile', row, nowUs, new Uint8Array(bytes)));
+  }
+
+  async recordImport(change: ImportChange): Promise<boolean> {
+    return await this.#write('recordImport', change, this.#clock.wallMs() * 1000);
   }
 
   async keep(key: BlobKey, bytes: Uint8Array): Promise<void> {

@@ -3,7 +3,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
 import type { JobAdded, JobEnd, JobRow, NewJob, Verdict } from './jobs.ts';
-import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
+import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, ImportChange, KeptFile, LeaseAttempt } from './metadata.ts';
 import type { NewAccessToken } from './access-tokens.ts';
 import type { AuditEntry } from './audit-trail.ts';
 import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
@@ -54,6 +54,13 @@ export class SqliteWrites {
     this.#prepared.run('touchFile', stored === undefined ? null : integer(stored, 'id'), Math.floor(row.storedAtMs));
     if (row.kind === 'info' || this.#prepared.get('isIndexed', row.module, row.version) !== undefined) return;
     this.#prepared.run('insertIndexEntry', Math.floor(nowUs), row.module, row.version);
+  }
+
+  recordImport({ rows, head, expectedTreeSize, settings }: ImportChange, nowUs: number): boolean {
+    if (!this.advanceHead(head, expectedTreeSize)) return false;
+    for (const row of rows) this.recordFile(row, nowUs);
+    for (const [name, value] of Object.entries(settings)) this.recordSetting(name, value);
+    return true;
   }
 
   keep(key: BlobKey, bytes: Uint8Array, nowMs: number): void {

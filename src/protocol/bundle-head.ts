@@ -84,8 +84,10 @@ const pattern = new RegExp(
 /** Inverts {@link formatBundleHead}, to the byte. */
 export function parseBundleHead(text: string): Parsed<BundleHead> {
   const fields = pattern.exec(text) ?? [];
-  const [, created = '', source = '', database = '', size, root = '', parent = '', manifestSha256 = '', manifestBytes, files, sizeBytes] = fields;
-  if (created === '') return refused(text.startsWith('goyi bundle ') ? 'it is of a newer kind than this goyi knows' : 'it is no bundle of goyi');
+  const [, created = '', source = '', database = '', size, root = '', parent = '', manifestSha256 = '', manifestBytes, files, sizeBytes] =
+    fields;
+  if (created === '')
+    return refused(text.startsWith('goyi bundle ') ? 'it is of a newer kind than this goyi knows' : 'it is no bundle of goyi');
   const head: BundleHead = {
     created,
     source,
@@ -97,7 +99,8 @@ export function parseBundleHead(text: string): Parsed<BundleHead> {
     files: Number(files),
     sizeBytes: Number(sizeBytes),
   };
-  if (!isDatabaseName(database) || createdMs(head) === undefined || formatBundleHead(head) !== text) return refused('its head is malformed');
+  if (!isDatabaseName(database) || createdMs(head) === undefined || formatBundleHead(head) !== text)
+    return refused('its head is malformed');
   if (head.manifestBytes > MANIFEST_BYTES_MAX) return refused(`its manifest is longer than ${MANIFEST_BYTES_MAX} bytes`);
   return parsed(head);
 }

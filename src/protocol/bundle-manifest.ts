@@ -68,7 +68,9 @@ export function bundleItem(database: string, { name, sizeBytes }: Pick<ManifestE
   const found = itemNamed(database, name);
   if (found === undefined) return refused(`${name} is nothing that this goyi knows`);
   const { item, sizeMaxBytes } = found;
-  return sizeBytes <= sizeMaxBytes ? parsed(item) : refused(`${name} has ${sizeBytes} bytes, more than the ${sizeMaxBytes} that are allowed`);
+  return sizeBytes <= sizeMaxBytes
+    ? parsed(item)
+    : refused(`${name} has ${sizeBytes} bytes, more than the ${sizeMaxBytes} that are allowed`);
 }
 
 function itemNamed(database: string, name: string): { readonly item: BundleItem; readonly sizeMaxBytes: number } | undefined {
