@@ -23,6 +23,8 @@ import { parseVerifierKey, type VerifierKey } from '../protocol/note.ts';
 import { createBundleServer } from '../server/bundle-server.ts';
 import { CarriedFiles } from '../store/fs-carried.ts';
 import { openFsStore } from '../store/fs-store.ts';
+import { wishEntry } from '../api/wishes.ts';
+import { openWishes } from '../hub/wishes.ts';
 import { ListFiles } from '../hub/list-files.ts';
 import { join } from 'node:path';
 import { openOutboundClient } from './wire-hub.ts';
@@ -68,6 +70,12 @@ export function createBundleBackends(version: string): BundleBackends {
     async imported(config) {
       await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
       return parseImported(await metadata.setting(IMPORTED_SETTING));
+    },
+    async wishes(config) {
+      await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
+      const { name: database } = provingDatabase(config);
+      const [wishes, head] = await Promise.all([openWishes(metadata), metadata.head(database)]);
+      return { trees: head === undefined ? [] : [{ database, size: head.treeSize, root: head.root }], wishes: wishes.map(wishEntry) };
     },
     serve: serveBundle,
   };

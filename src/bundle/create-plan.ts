@@ -68,9 +68,10 @@ export async function makePlan(request: PlanRequest, parts: FetchParts, signal: 
     },
   });
   for (const project of request.projects) await closure.addProject(project);
-  for (const query of request.modules) {
-    const module = await resolveQuery(query, parts, signal);
+  const resolved = await Promise.all(request.modules.map((query) => resolveQuery(query, parts, signal)));
+  for (const [i, module] of resolved.entries()) {
     if (module !== undefined) await closure.addModule(module, 'all');
+    else forgetProbe(request.modules[i], { found: resolved, queries: request.modules }, parts.lacks);
   }
   const latest = new Map<string, Buffer>();
   if (request.withLatest) {
@@ -121,7 +122,7 @@ export function lack(
 
 async function resolveQuery(query: ModuleQuery, parts: FetchParts, signal: AbortSignal): Promise<ModuleAt | undefined> {
   const canonical = parseVersion(query.query);
-  if (canonical.ok) {
+  if (canonical.ok && query.orAbove !== true) {
     const version = checkPathVersion(query.path, canonical.value);
     if (version.ok) return { path: query.path, version: version.value };
   }
@@ -136,6 +137,20 @@ async function resolveQuery(query: ModuleQuery, parts: FetchParts, signal: Abort
     lack(parts, { path: query.path, version: query.query, file: undefined }, error);
     return undefined;
   }
+}
+
+/** Who asked for a module at a version asked for every path above it as well: that those are none is no lack. */
+function forgetProbe(
+  probe: ModuleQuery | undefined,
+  { found, queries }: { readonly found: readonly (ModuleAt | undefined)[]; readonly queries: readonly ModuleQuery[] },
+  lacks: Lack[],
+): void {
+  if (probe?.orAbove !== true) return;
+  const isAbove = found.some((module, i) => queries[i]?.query === probe.query && module?.path.startsWith(`${probe.path}/`) === true);
+  const at = lacks.findIndex(
+    ({ path, version, file, code }) => path === probe.path && version === probe.query && file === undefined && code === 'not-found',
+  );
+  if (isAbove && at >= 0) lacks.splice(at, 1);
 }
 
 function pathsFrom(path: ModulePath): readonly ModulePath[] {

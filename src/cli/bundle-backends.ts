@@ -3,6 +3,7 @@ import type { CreatedBundle, CreateRequest, CreateWatch } from '../bundle/create
 import type { ImportReport } from '../bundle/import-bundle.ts';
 import type { ImportedBundle } from '../bundle/imported-bundles.ts';
 import type { VerifyReport } from '../bundle/verify-bundle.ts';
+import type { WishList } from '../api/wishes.ts';
 import type { VerifierKey } from '../protocol/note.ts';
 import type { HubConfig } from './config/hub-config.ts';
 
@@ -39,6 +40,8 @@ export interface BundleBackends {
   verify(bundle: BundleFile, database: VerifierKey, progress: BundleProgress, signal: AbortSignal): Promise<VerifyReport>;
   extract(bundle: BundleFile, folder: string, progress: BundleProgress, signal: AbortSignal): Promise<number>;
   import(config: HubConfig, bundle: BundleFile, progress: BundleProgress, signal: AbortSignal): Promise<ImportReport>;
+  /** Of a data folder, the hub running or stopped. */
+  wishes(config: HubConfig): Promise<WishList>;
   imported(config: HubConfig): Promise<readonly ImportedBundle[]>;
   /** Serves until `signal` fires. */
   serve(

@@ -108,9 +108,9 @@ export function parseListen(
   return { host: host === '' ? '0.0.0.0' : host, port: Number(port) };
 }
 
-/** @throws {UsageError} when there is no such file, or it is too long for a list of wishes */
-export async function readSmallFile(path: string, sizeMaxBytes: number): Promise<string> {
+/** Undefined when there is no such file, or it is longer. */
+export async function readSmallFile(path: string, sizeMaxBytes: number): Promise<string | undefined> {
   const stats = await stat(path).catch(() => undefined);
-  if (stats?.isFile() !== true || stats.size > sizeMaxBytes) throw new UsageError(path);
+  if (stats?.isFile() !== true || stats.size > sizeMaxBytes) return undefined;
   return readFile(path, 'utf8');
 }

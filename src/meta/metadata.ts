@@ -133,6 +133,21 @@ export interface DriftRow extends Drift {
   readonly count: number;
 }
 
+/** Something that was asked for while it could not be fetched. */
+export interface Wish {
+  readonly module: string;
+  /** A canonical version, a query (`master`), or empty: any version. */
+  readonly version: string;
+  readonly count: number;
+}
+
+/** Some ten thousand stay, those asked for last. */
+export interface WishRow extends Wish {
+  /** Milliseconds since the epoch. */
+  readonly firstSeenMs: number;
+  readonly lastSeenMs: number;
+}
+
 export interface IndexEntry {
   readonly module: string;
   readonly version: string;
@@ -202,6 +217,12 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   recordDrift(drift: Drift, nowMs: number): Promise<void>;
   /** The newest first, in the order of their first sight; `before` is the `id` of the last one of the page before. */
   drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
+
+  /** Adds to what was asked for before. */
+  recordWishes(wishes: readonly Wish[], nowMs: number): Promise<void>;
+  /** In the order of modules and versions. */
+  wishes(limit: number): Promise<readonly WishRow[]>;
+  forgetWishes(wishes: readonly Pick<Wish, 'module' | 'version'>[]): Promise<void>;
 
   setting(name: string): Promise<string | undefined>;
   recordSetting(name: string, value: string): Promise<void>;

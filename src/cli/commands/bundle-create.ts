@@ -1,9 +1,20 @@
 import { resolve } from 'node:path';
 import type { CreatedBundle, CreateRequest, CreateWatch, PlanSizes } from '../../bundle/create-bundle.ts';
-import type { Lack } from '../../bundle/create-plan.ts';
+import type { Lack, ModuleQuery } from '../../bundle/create-plan.ts';
+import { parseWishList, WISHES_BYTES_MAX, type WishTree } from '../../api/wishes.ts';
+import { parseModulePath } from '../../protocol/module-path.ts';
 import { bundleDigest, formatBundleHead } from '../../protocol/bundle-head.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
-import { databaseOf, keyFilesOf, openOperand, parseCreated, parseSplit, toolchainQueries, trustedKeysOf } from '../bundle-options.ts';
+import {
+  databaseOf,
+  keyFilesOf,
+  openOperand,
+  parseCreated,
+  parseSplit,
+  readSmallFile,
+  toolchainQueries,
+  trustedKeysOf,
+} from '../bundle-options.ts';
 import { readBundleOperands } from '../bundle-projects.ts';
 import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
 import type { HubConfig } from '../config/hub-config.ts';
@@ -26,6 +37,7 @@ export const bundleCreateCommand: CommandSpec = {
     { flag: '--toolchain <versions>', describe: (m) => m.bundle.help.toolchain },
     { flag: '--platform <platforms>', describe: (m) => m.bundle.help.platform },
     { flag: '--since <bundle>', describe: (m) => m.bundle.help.since },
+    { flag: '--wishes <file>', describe: (m) => m.bundle.help.wishes },
     { flag: '--split <size>', describe: (m) => m.bundle.help.split },
     { flag: '--created <time>', describe: (m) => m.bundle.help.created },
     { flag: '--key-file <file>', describe: (m) => m.bundle.help.keyFile },
@@ -62,9 +74,11 @@ async function openSince(
 async function requestOf(config: HubConfig, since: CreateRequest['since'], invocation: Invocation): Promise<CreateRequest> {
   const { flags, folder, operands, messages } = invocation;
   const toolchains = toolchainQueries(invocation);
-  const isBare = operands.length === 0 && toolchains.length === 0;
+  const wished = await readWishes(invocation);
+  const isBare = operands.length === 0 && toolchains.length === 0 && wished === undefined;
   const { projects, modules } = await readBundleOperands(isBare ? ['.'] : operands, { folder, messages });
-  const all = [...modules, ...toolchains];
+  const all = [...modules, ...toolchains, ...(wished?.modules ?? [])];
+  const database = databaseOf(config);
   if (projects.length === 0 && all.length === 0) throw new UsageError(messages.bundle.nothingToCarry);
   return {
     projects,
@@ -72,11 +86,31 @@ async function requestOf(config: HubConfig, since: CreateRequest['since'], invoc
     withLatest: flags['with-latest'] === true,
     file: resolve(folder, String(flags['out'])),
     created: parseCreated(invocation),
-    database: databaseOf(config),
+    database,
     since,
-    known: [],
+    known: (wished?.trees ?? []).filter((tree) => tree.database === database.name),
     partBytesMax: parseSplit(flags['split'], invocation),
   };
+}
+
+/** What a hub inside asks for. @throws {UsageError} */
+async function readWishes({
+  flags,
+  folder,
+  messages,
+}: Invocation): Promise<{ readonly modules: readonly ModuleQuery[]; readonly trees: readonly WishTree[] } | undefined> {
+  const { wishes: file } = flags;
+  if (typeof file !== 'string') return undefined;
+  const text = await readSmallFile(resolve(folder, file), WISHES_BYTES_MAX);
+  const read = text === undefined ? undefined : parseWishList(text);
+  if (read?.ok !== true) throw new UsageError(messages.bundle.badWishes(file, read?.reason ?? 'ENOENT'));
+  const modules = read.value.wishes.flatMap(({ module, version }): readonly ModuleQuery[] => {
+    const path = parseModulePath(module);
+    if (!path.ok) return [];
+    // The go command looks for a module at every prefix of an import path.
+    return [{ path: path.value, query: version ?? 'latest', orAbove: true }];
+  });
+  return { modules, trees: read.value.trees };
 }
 
 function watchOf({ terminal, messages: { bundle } }: Invocation): CreateWatch {

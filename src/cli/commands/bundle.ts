@@ -1,4 +1,6 @@
+import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { formatWishList } from '../../api/wishes.ts';
 import type { BundleFile } from '../../bundle/bundle-file.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
 import { databaseOf, keyFilesOf, openOperand, parseKey, parseListen, trustedKeysOf } from '../bundle-options.ts';
@@ -125,6 +127,30 @@ const importedCommand: CommandSpec = {
     }),
 };
 
+const wishesCommand: CommandSpec = {
+  name: 'wishes',
+  describe: (m) => m.bundle.help.wishesList,
+  flags: [{ flag: '--out <file>', describe: (m) => m.bundle.help.wishesOut }],
+  configKeys: ['dataDir', 'checksumDatabases'],
+  run: (invocation) =>
+    withConfig(invocation, async (config) => {
+      const { terminal, messages, flags, folder, backends } = invocation;
+      const list = await (await backends.bundles()).wishes(config);
+      const { out } = flags;
+      if (typeof out !== 'string') {
+        terminal.value(JSON.parse(formatWishList(list)));
+        terminal.line(formatWishList(list).trimEnd());
+        return exitCodes.done;
+      }
+      const file = resolve(folder, out);
+      await writeFile(file, formatWishList(list));
+      terminal.value({ ok: true, file, wishes: list.wishes.length });
+      for (const { module, version } of list.wishes) terminal.line(version === null ? module : `${module}@${version}`);
+      terminal.aside(messages.bundle.wishes(list.wishes.length, out));
+      return exitCodes.done;
+    }),
+};
+
 const keyFileFlag = { flag: '--key-file <file>', describe: (m: Invocation['messages']) => m.bundle.help.keyFile };
 
 const keyNewCommand: CommandSpec = {
@@ -199,6 +225,7 @@ export const bundleCommand: CommandSpec = {
     bundleDiffCommand,
     importCommand,
     importedCommand,
+    wishesCommand,
     serveCommand,
     extractCommand,
     keyCommand,
