@@ -1,6 +1,5 @@
-import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openBundle, type BundleFile } from '../../src/bundle/bundle-file.ts';
+import { openBundle } from '../../src/bundle/bundle-file.ts';
 import { type ImportParts, type ImportReport, importBundle } from '../../src/bundle/import-bundle.ts';
 import { silentEvents } from '../../src/base/events.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -20,14 +19,20 @@ export function outside(world: SyntheticWorld): (...args: readonly string[]) => 
   return goyiIn(world, 'data');
 }
 
-/** The same for the data folder of another hub. */
-export function goyiIn(world: SyntheticWorld, data: string): (...args: readonly string[]) => ReturnType<typeof runGoyi> {
-  return (...args) =>
-    runGoyi(['bundle', ...args], {
+/** The same for the data folder of another hub, on a disk that only a wrapped command sees. */
+export function goyiIn(
+  world: SyntheticWorld,
+  data: string,
+  wrap: readonly string[] = [],
+): (...args: readonly string[]) => ReturnType<typeof runGoyi> {
+  return (...args) => {
+    const env = {
       GOYI_DATA_DIR: join(world.folder, data),
       GOYI_CHECKSUM_DATABASES: world.goSumDb,
       GOYI_LIMITS_PROOF_THREADS: '1',
-    });
+    };
+    return runGoyi(['bundle', ...args], env, wrap);
+  };
 }
 
 export function keyOf(output: string): VerifierKey {
@@ -39,20 +44,39 @@ export function keyOf(output: string): VerifierKey {
 export interface InsideOptions {
   readonly root: string;
   readonly database: VerifierKey;
-  readonly keys: readonly VerifierKey[];
-  readonly changes?: Partial<ImportParts>;
 }
 
-/** An import in this process, so that a thousand of them take seconds. */
-export async function importHere(file: string, { root, database, keys, changes = {} }: InsideOptions): Promise<ImportReport> {
-  await using bundle = await openBundle({ file, keys });
-  await using store = await openFsStore({ root, events: silentEvents, log: silentLog });
-  await using metadata = await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog });
-  await using prover = createZipProver({ threadsMax: 1 });
-  return await importBundle(bundle, { ...partsOf({ root, store, metadata, prover, database }), ...changes }, never);
+/** A data folder that bundles are imported into by this process, so that hundreds of them take seconds. */
+export interface Inside extends AsyncDisposable {
+  readonly root: string;
+  readonly metadata: Metadata;
+  import(file: string, keys: readonly VerifierKey[], changes?: Partial<ImportParts>): Promise<ImportReport>;
+  /** Every row, what the hub remembers of bundles, and where the checksum database stands. */
+  state(): Promise<{ readonly rows: readonly FileRow[]; readonly imported: string | undefined; readonly head: number | undefined }>;
 }
 
-export function partsOf({
+export async function openInside({ root, database }: InsideOptions): Promise<Inside> {
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(await openFsStore({ root, events: silentEvents, log: silentLog }));
+  const metadata = stack.use(await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog }));
+  const prover = stack.use(createZipProver({ threadsMax: 1 }));
+  const owned = stack.move();
+  return {
+    root,
+    metadata,
+    async import(file, keys, changes = {}) {
+      await using bundle = await openBundle({ file, keys });
+      return await importBundle(bundle, { ...partsOf({ root, store, metadata, prover, database }), ...changes }, never);
+    },
+    async state() {
+      const rows = await metadata.filesAfter(undefined, 10_000);
+      return { rows, imported: await metadata.setting('bundles.imported'), head: (await metadata.head(database.name))?.treeSize };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function partsOf({
   root,
   ...parts
 }: Pick<ImportParts, 'store' | 'metadata' | 'prover' | 'database'> & { readonly root: string }): ImportParts {
@@ -65,26 +89,4 @@ export function partsOf({
     nowMs: () => Date.now(),
     onProgress: () => {},
   };
-}
-
-/** Every row of a data folder, and what the hub remembers of bundles. */
-export async function stateOf(
-  root: string,
-): Promise<{ readonly rows: readonly FileRow[]; readonly imported: string; readonly head: number | undefined }> {
-  await using metadata: Metadata = await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog });
-  const rows = await metadata.filesAfter(undefined, 10_000);
-  const head = await metadata.head('sum.test.example');
-  return { rows, imported: (await metadata.setting('bundles.imported')) ?? '', head: head?.treeSize };
-}
-
-export function readEntries(file: string, keys: readonly VerifierKey[]): Promise<BundleFile> {
-  return openBundle({ file, keys });
-}
-
-export async function bytesOf(file: string): Promise<Buffer> {
-  return readFile(file);
-}
-
-export async function forget(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
 }
