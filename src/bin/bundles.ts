@@ -8,6 +8,7 @@ import { type BundleFile, openBundle } from '../bundle/bundle-file.ts';
 import { createBundle } from '../bundle/create-bundle.ts';
 import { importBundle, type ImportParts } from '../bundle/import-bundle.ts';
 import { IMPORTED_SETTING, parseImported } from '../bundle/imported-bundles.ts';
+import { createMadeTrees } from '../bundle/made-trees.ts';
 import { createProxySource } from '../bundle/proxy-source.ts';
 import { extractBundle, verifyBundle } from '../bundle/verify-bundle.ts';
 import type { BundleBackends, BundleKeyFiles } from '../cli/bundle-backends.ts';
@@ -51,15 +52,24 @@ export function createBundleBackends(version: string): BundleBackends {
       return true;
     },
     open: (file, keys, { listOnly } = { listOnly: false }) => openBundle({ file, keys, listOnly }),
-    async create(config, { hub, keyFile, request }, watch, signal) {
+    async create(config, { hub, token, keyFile, request }, watch, signal) {
       const signer = keyFile === undefined ? undefined : await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
       if (keyFile !== undefined && signer === undefined)
         throw new HubError('config-invalid', `there is no key ${keyFile} to sign with: run goyi bundle key new`);
       await mkdir(dirname(request.file), { recursive: true });
       await using client = await openOutboundClient(config, { configuredOrigins: [hub], version });
       await using prover = createZipProver({ threadsMax: config.limits.proofThreads });
-      const source = createProxySource(hub, client);
-      return await createBundle(request, { source, signer, proveZip: (zip, stop) => prover.prove(zip, stop) }, watch, signal);
+      const source = createProxySource(hub, client, token);
+      const trees = keyFile === undefined ? undefined : createMadeTrees(`${keyFile}.trees`, request.database.name);
+      const made = (await trees?.read()) ?? [];
+      const created = await createBundle(
+        request,
+        { source, signer, made, proveZip: (zip, stop) => prover.prove(zip, stop) },
+        watch,
+        signal,
+      );
+      if (created.written !== undefined) await trees?.add(created.written.head.tree);
+      return created;
     },
     async verify(bundle, database, { onProgress }, signal) {
       await using prover = createZipProver();

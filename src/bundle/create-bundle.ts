@@ -49,6 +49,8 @@ export interface CreateRequest extends PlanRequest {
 }
 
 export interface CreateParts {
+  /** Trees of bundles that the same key signed: who imported those may import this one. */
+  readonly made: readonly TreeName[];
   readonly source: ProxySource;
   readonly proveZip: (zip: ZipToProve, signal: AbortSignal) => Promise<ProvedZip>;
   /** Undefined: it is only to be told what would be done. */
@@ -176,7 +178,7 @@ class Maker {
     const zips = this.#fetchParts(onFile, ZIP_SLOTS);
     await Promise.all(fresh.map((wanted) => fetchFile(wanted, wanted.file === 'zip' ? zips : small, this.#signal)));
     const trees = [...(since === undefined ? [] : [since.head.tree]), ...known];
-    return fetchRecords({ database, versions, known: trees, onRecord: () => onFile(0) }, small, this.#signal);
+    return fetchRecords({ database, versions, known: trees, made: this.#parts.made, onRecord: () => onFile(0) }, small, this.#signal);
   }
 
   async #addFiles(plan: Plan, fresh: readonly Wanted[], records: CarriedRecords): Promise<void> {

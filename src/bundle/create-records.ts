@@ -26,6 +26,8 @@ export interface RecordsRequest {
   readonly versions: readonly ModuleAt[];
   /** Trees that the readers of the bundle may stand at: they have to see that this one continues them. */
   readonly known: readonly TreeName[];
+  /** The same for those of bundles made before; what is newer than the newest head now is left out. */
+  readonly made: readonly TreeName[];
   readonly onRecord: () => void;
 }
 
@@ -35,7 +37,7 @@ export interface RecordsRequest {
  * @throws {HubError} log-invalid when the head or a tile does not verify; log-forked when the head does not continue a known tree; origin-unavailable …
  */
 export async function fetchRecords(request: RecordsRequest, parts: FetchParts, signal: AbortSignal): Promise<CarriedRecords> {
-  const { database, versions, known } = request;
+  const { database, versions, known, made } = request;
   const { name } = database;
   const answers = new Map<string, Buffer>();
   await Promise.all(
@@ -71,7 +73,8 @@ export async function fetchRecords(request: RecordsRequest, parts: FetchParts, s
     }
   }
   await proveWholeEdge(log);
-  for (const tree of known) await continues(log, tree, name);
+  const madeBefore = made.filter(({ size }) => size <= head.size);
+  for (const tree of [...known, ...madeBefore]) await continues(log, tree, name);
   for (const { tile, bytes } of await log.proved()) files.set(tileKey(name, tile), bytes);
   files.set(latestKey(name), Buffer.from(head.note));
   files.set(supportedKey(name), Buffer.alloc(0));

@@ -20,7 +20,9 @@ const ATTEMPTS_MAX = 4;
 const PAUSE_MS = 1_000;
 const REASON_BYTES_MAX = 2_000;
 
-export function createProxySource(url: URL, client: OutboundClient): ProxySource {
+/** `token`: for a hub that asks for one. */
+export function createProxySource(url: URL, client: OutboundClient, token?: string): ProxySource {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const base = url.href.replace(/\/+$/, '');
   const ask = <T>(
     request: { readonly resource: string; readonly sizeMaxBytes: number; readonly method?: 'HEAD' },
@@ -31,7 +33,7 @@ export function createProxySource(url: URL, client: OutboundClient): ProxySource
     const target = new URL(`${base}/${request.resource}`);
     return withRetries(async () => {
       const { method = 'GET' } = request;
-      await using answer = await client.send({ url: target, method, limits: exchange, followRedirects: true }, signal);
+      await using answer = await client.send({ url: target, method, headers, limits: exchange, followRedirects: true }, signal);
       if (answer.status === 200) return await take(answer);
       const reason = method === 'HEAD' ? '' : await firstLine(answer);
       if (answer.status === 404 || answer.status === 410) return undefined;

@@ -33,7 +33,7 @@ export interface BundleBackends {
   /** `keyFile` undefined: only tell what would be done. */
   create(
     config: HubConfig,
-    order: { readonly hub: URL; readonly keyFile: string | undefined; readonly request: CreateRequest },
+    order: { readonly hub: URL; readonly token: string | undefined; readonly keyFile: string | undefined; readonly request: CreateRequest },
     watch: CreateWatch,
     signal: AbortSignal,
   ): Promise<CreatedBundle>;

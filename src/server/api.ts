@@ -152,7 +152,9 @@ export class Api {
   }
 
   async #wishes(exchange: Exchange): Promise<void> {
-    if (this.#refusesReading(exchange, WISHES_PATH, 'audit')) return;
+    if (this.#refusesMethod(exchange, WISHES_PATH)) return;
+    const refusal = await this.#parts.gatekeeper.admitAudit(exchange);
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
     const { heads, wishes } = await this.#parts.station.wishes();
     const trees = heads.map(({ database, treeSize: size, root }) => ({ database, size, root }));
     this.#json(exchange, formatWishList({ trees, wishes: wishes.map(wishEntry) }));

@@ -17,6 +17,7 @@ import {
 } from '../bundle-options.ts';
 import { readBundleOperands } from '../bundle-projects.ts';
 import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
+import { TOKEN_VARIABLE } from '../config/overrides.ts';
 import type { HubConfig } from '../config/hub-config.ts';
 import { exitCodeOf, exitCodes, worstExitCode } from '../exit-code.ts';
 import { formatSize } from '../format.ts';
@@ -56,7 +57,12 @@ async function create(config: HubConfig, invocation: Invocation): Promise<number
   try {
     const request = await requestOf(config, since, invocation);
     const keyFile = flags['dry-run'] === true ? undefined : keyFilesOf(config, invocation).keyFile;
-    const created = await bundles.create(config, { hub, keyFile, request }, watchOf(invocation), signal);
+    const created = await bundles.create(
+      config,
+      { hub, token: invocation.env[TOKEN_VARIABLE] || undefined, keyFile, request },
+      watchOf(invocation),
+      signal,
+    );
     return tell(created, hub, invocation);
   } finally {
     await since?.[Symbol.asyncDispose]();
