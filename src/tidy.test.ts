@@ -28,11 +28,12 @@ const rooms: Readonly<Record<string, Room>> = {
   meta: { may: ['base', 'protocol'], uses: 'any' },
   origin: { may: ['base', 'protocol', 'net'], typesOf: ['store', 'meta'], uses: 'any' },
   hub: { may: ['base', 'protocol', 'policy'], typesOf: ['store', 'meta', 'origin'], uses: [...pure, 'lru-cache', 'node:timers/promises'] },
-  server: { may: ['base', 'protocol', 'api', 'hub', 'policy', 'scaffold'], typesOf: ['store', 'meta', 'origin'], uses: 'any' },
+  bundle: { may: ['base', 'protocol', 'net', 'hub'], typesOf: ['store', 'meta', 'origin'], uses: 'any' },
+  server: { may: ['base', 'protocol', 'api', 'hub', 'policy', 'scaffold'], typesOf: ['bundle', 'store', 'meta', 'origin'], uses: 'any' },
   console: { may: ['api', 'protocol'], uses: [] },
   release: { may: ['base', 'protocol', 'api', 'net'], uses: 'any' },
   telemetry: { may: ['base', 'protocol', 'api', 'net'], uses: 'any' },
-  cli: { may: ['base', 'protocol', 'api', 'net', 'hub', 'policy', 'scaffold', 'release', 'telemetry'], uses: 'any' },
+  cli: { may: ['base', 'protocol', 'api', 'net', 'hub', 'policy', 'scaffold', 'release', 'telemetry', 'bundle'], uses: 'any' },
   bin: { may: ['any'], uses: 'any' },
 };
 

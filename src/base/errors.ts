@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'log-invalid' // 502: a database's answer does not verify: signature, tile, record
   | 'log-forked' // 502: a signed head contradicts the one kept; the database is frozen until an operator decides
   | 'zip-invalid' // 502: against the rules of golang.org/x/mod/zip
+  | 'bundle-invalid' // a bundle is tampered with, cut, mixed, too old, or signed by nobody who is trusted: nothing of it is taken
   | 'upstream-invalid' // 502: an upstream's answer that cannot be right, such as .info naming another version
   | 'origin-unavailable' // 502: every upstream down; worth a retry
   | 'database-unavailable' // 502: no checksum database could be reached, so nothing can be proved

@@ -32,6 +32,7 @@ export function createBackends(process: { version: string; env: NodeJS.ProcessEn
     auditStored: async (...args) => (await import('./logs.ts')).auditStoredLog(...args),
     makeModuleZip: async (...args) => (await import('./module-zips.ts')).moduleZips.makeModuleZip(...args),
     checkModuleZip: async (...args) => (await import('./module-zips.ts')).moduleZips.checkModuleZip(...args),
+    bundles: async () => (await import('./bundles.ts')).createBundleBackends(process.version),
     witness: async (config, { isTerminal }, signal) => (await import('./witness.ts')).runWitness(config, isTerminal, signal),
   };
 }

@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
+import { tidyImports } from '../bundle/import-bundle.ts';
 import { rereadConfig } from '../cli/commands/serve.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { restoreKept } from '../hub/settle-files.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
+import { CarriedFiles } from '../store/fs-carried.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { resolveUpstreams } from './default-upstreams.ts';
 import { readyOwnKeys } from './own-keys.ts';
@@ -29,6 +31,13 @@ async function prepare(config: HubConfig, { inUse }: { readonly inUse: boolean }
   // What a running worker places at this moment must not give way to what is kept of the file before it.
   const restored = inUse ? 0 : await restoreKept({ store, metadata });
   if (restored > 0) log.warn('files that the machine had not written when it stopped were restored', { files: restored });
+  const root = config.dataDir;
+  const imports = {
+    metadata,
+    reopen: (digest: string) => CarriedFiles.reopen(root, digest),
+    sweep: (keep?: string) => CarriedFiles.sweep(root, keep),
+  };
+  if (!inUse && (await tidyImports(imports))) log.info('the import of a bundle that was killed has been brought to its end');
   return { keys, upstreams: await resolveUpstreams(config, { env: process.env, metadata, log }) };
 }
 

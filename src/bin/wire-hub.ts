@@ -16,6 +16,7 @@ import { createStation, type HubStation } from '../hub/create-station.ts';
 import { createHomes, type Homes, type PrivateSource } from '../hub/homes.ts';
 import { type OwnDatabase, openOwnDatabase, type PrivateModules } from '../hub/own-database.ts';
 import { SdkShelf, type SdkShelfParts } from '../hub/sdk-shelf.ts';
+import { Wishes } from '../hub/wishes.ts';
 import type { Metadata } from '../meta/metadata.ts';
 import { openSignedHeads } from '../meta/signed-heads.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
@@ -101,6 +102,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const cosigning = cosignHeads(ownDatabases[0], { config, metadata, client, parts });
   if (cosigning !== undefined) stack.use(cosigning);
   const policy = checked(createNamePolicy(config.nameRules));
+  const wishes = config.upstreams.kind === 'off' ? stack.use(new Wishes({ metadata, clock: systemClock, log })) : undefined;
   const station = stack.use(
     createStation({
       store,
@@ -110,6 +112,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       prover,
       databases,
       ownDatabases,
+      wishes,
       alarms: () => cosigning?.alarms ?? [],
       policy,
       verdicts: new Verdicts({ jobs: metadata, clock: systemClock }),

@@ -5,6 +5,7 @@ import type { OutboundClient } from '../net/outbound-client.ts';
 import type { VerifierKey } from '../protocol/note.ts';
 import type { Version } from '../protocol/version.ts';
 import type { AccessBackends } from './access-backends.ts';
+import type { BundleBackends } from './bundle-backends.ts';
 import type { HubConfig } from './config/hub-config.ts';
 
 /** What `goyi serve` hands over beside the configuration. */
@@ -151,4 +152,6 @@ export interface Backends extends AccessBackends {
   ): Promise<{ readonly zipHash: string; readonly sizeBytes: number; readonly files: number }>;
   /** Runs a witness until `signal` fires. The configuration has its name and its logs. */
   witness(config: HubConfig, options: { readonly isTerminal: boolean }, signal: AbortSignal): Promise<number>;
+  /** Loaded when a bundle is asked for. */
+  bundles(): Promise<BundleBackends>;
 }

@@ -31,6 +31,7 @@ const codeOfError: Readonly<Record<ErrorCode, ExitCode>> = {
   'log-invalid': exitCodes.unverified,
   'log-forked': exitCodes.unverified,
   'zip-invalid': exitCodes.unverified,
+  'bundle-invalid': exitCodes.unverified,
   'upstream-invalid': exitCodes.unverified,
   'origin-unavailable': exitCodes.unavailable,
   'database-unavailable': exitCodes.unavailable,

@@ -60,6 +60,7 @@ async function goyi(
     auditEntries: async () => {},
     verifyAudit: async () => ({ checked: 0, cut: CHAIN_START, head: CHAIN_START, fault: undefined }),
     forks: async () => [],
+    bundles: () => Promise.reject(new Error('no bundle is asked for here')),
     clearFork: async () => true,
     status: async (given) => ({
       dataDir: given.dataDir,

@@ -4,6 +4,7 @@ import type { Backends } from './backends.ts';
 import { type CommandSpec, type OpenStdin, UsageError } from './command.ts';
 import { readCommandLine } from './command-line.ts';
 import { adminCommand } from './commands/admin.ts';
+import { bundleCommand } from './commands/bundle.ts';
 import { createCompletionCommand } from './commands/completion.ts';
 import { envCommand } from './commands/env.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -41,6 +42,7 @@ const commands: readonly CommandSpec[] = [
   serveCommand,
   warmCommand,
   envCommand,
+  bundleCommand,
   logCommand,
   witnessCommand,
   publishCommand,

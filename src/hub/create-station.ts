@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { HubError, messageOf } from '../base/errors.ts';
+import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
 import { unreachable } from '../base/invariant.ts';
@@ -28,9 +28,10 @@ import { publishModule, type Published, type PublishRequest } from './publish.ts
 import { PrivateVersions } from './private-versions.ts';
 import type { Served } from './served.ts';
 import { type Artefact, chunksOf, StoredFiles } from './stored-files.ts';
-import type { AnswerOptions, Readiness, Station } from './station.ts';
+import type { AnswerOptions, Readiness, Station, Wanted } from './station.ts';
 import { Turns } from './turns.ts';
 import { Usage } from './usage.ts';
+import { openWishes, type Wishes } from './wishes.ts';
 import type { Verdicts } from './verdicts.ts';
 import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch } from './warm.ts';
 
@@ -45,6 +46,8 @@ export interface StationParts {
   readonly databases: readonly (ChecksumDatabase & ChecksumRelay)[];
   /** Those that this hub signs. */
   readonly ownDatabases: readonly (OwnRecords & ChecksumRelay)[];
+  /** Of a hub without upstreams: takes note of what it has not. */
+  readonly wishes?: Wishes | undefined;
   /** What others found wrong with them, in sentences. */
   readonly alarms?: () => readonly string[];
   readonly policy: NamePolicy;
@@ -165,8 +168,21 @@ class StationImpl implements HubStation {
       return served;
     } catch (error) {
       if (error instanceof KnownAbsence) events.cached({ kind, outcome: 'negative' });
+      if (options.fill && codeOf(error) === 'not-found') this.#missed(request);
       throw error;
     }
+  }
+
+  #missed(request: ProxyRequest): void {
+    const { wishes, homes } = this.#parts;
+    if (wishes !== undefined && 'module' in request && !isPrivateHome(homes.of(request.module))) wishes.missed(request);
+  }
+
+  async wishes(): Promise<Wanted> {
+    const { wishes, metadata, databases } = this.#parts;
+    await wishes?.flush();
+    const heads = await Promise.all(databases.map(({ name }) => metadata.head(name)));
+    return { heads: heads.filter((head) => head !== undefined), wishes: await openWishes(metadata) };
   }
 
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {

@@ -1,5 +1,5 @@
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
-import type { DriftRow, IndexEntry } from '../meta/metadata.ts';
+import type { DriftRow, HeadRow, IndexEntry, WishRow } from '../meta/metadata.ts';
 import type { UpstreamState } from '../origin/module-origin.ts';
 import type { Published, PublishRequest } from './publish.ts';
 import type { Served } from './served.ts';
@@ -19,11 +19,19 @@ export interface Station {
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
   /** What origins offered in place of what is recorded, the newest first; `before` is the `id` of the last one of the page before. */
   drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
+  /** What was asked for in vain while there was nobody to fetch it from. */
+  wishes(): Promise<Wanted>;
   readiness(): Promise<Readiness>;
   /** Takes in a version of a module that lives in no repository. @throws as {@link publishModule} */
   publish(request: PublishRequest, signal: AbortSignal): Promise<Published>;
   /** Fetches and proves a whole build list, telling `watch` what happens; answers the last counts. @throws {HubError} bad-request, canceled, storage-fault */
   warm(request: WarmRequest, watch: WarmWatch, signal: AbortSignal): Promise<WarmCounts>;
+}
+
+export interface Wanted {
+  /** Where the checksum databases stand. */
+  readonly heads: readonly HeadRow[];
+  readonly wishes: readonly WishRow[];
 }
 
 /** `ready` is false only when the store is not readable or metadata not reachable; everything else is reported by name and degrades. */

@@ -69,6 +69,15 @@ export interface HeadRow {
   readonly note: string;
 }
 
+/** What changes at once when a bundle is taken in. */
+export interface ImportChange {
+  readonly rows: readonly FileRow[];
+  readonly head: HeadRow;
+  /** Of the kept head; undefined: there is none. */
+  readonly expectedTreeSize: number | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 /** Two signed notes that contradict each other, kept until an operator decides. */
 export interface ForkEvidence {
   readonly database: string;
@@ -124,6 +133,21 @@ export interface DriftRow extends Drift {
   readonly count: number;
 }
 
+/** Something that was asked for while it could not be fetched. */
+export interface Wish {
+  readonly module: string;
+  /** A canonical version, a query (`master`), or empty: any version. */
+  readonly version: string;
+  readonly count: number;
+}
+
+/** Some ten thousand stay, those asked for last. */
+export interface WishRow extends Wish {
+  /** Milliseconds since the epoch. */
+  readonly firstSeenMs: number;
+  readonly lastSeenMs: number;
+}
+
 export interface IndexEntry {
   readonly module: string;
   readonly version: string;
@@ -165,6 +189,9 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   /** Files of public modules whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
   filesUnusedSince(cutoffMs: number, limit: number, after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>): Promise<readonly UnusedFile[]>;
 
+  /** Everything of an import in one transaction, or nothing: false when the kept head is not the expected one any more. @throws {HubError} as {@link advanceHead} */
+  recordImport(change: ImportChange): Promise<boolean>;
+
   answer(name: string): Promise<AnswerRow | undefined>;
   recordAnswer(row: AnswerRow): Promise<void>;
 
@@ -190,6 +217,12 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   recordDrift(drift: Drift, nowMs: number): Promise<void>;
   /** The newest first, in the order of their first sight; `before` is the `id` of the last one of the page before. */
   drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
+
+  /** Adds to what was asked for before. */
+  recordWishes(wishes: readonly Wish[], nowMs: number): Promise<void>;
+  /** In the order of modules and versions. */
+  wishes(limit: number): Promise<readonly WishRow[]>;
+  forgetWishes(wishes: readonly Pick<Wish, 'module' | 'version'>[]): Promise<void>;
 
   setting(name: string): Promise<string | undefined>;
   recordSetting(name: string, value: string): Promise<void>;

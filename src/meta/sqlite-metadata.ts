@@ -15,12 +15,15 @@ import type {
   FillFailure,
   ForkEvidence,
   HeadRow,
+  ImportChange,
   IndexEntry,
   KeptBytes,
   KeptFile,
   LeaseAttempt,
   Metadata,
   UnusedFile,
+  Wish,
+  WishRow,
 } from './metadata.ts';
 import type { TokenHash } from '../protocol/access-token.ts';
 import type { AccessTokenRow, NewAccessToken } from './access-tokens.ts';
@@ -32,7 +35,7 @@ import { Prepared, type Row } from './sqlite-prepared.ts';
 import { accessTokenOf, auditBoundsOf, auditRowOf } from './sqlite-access.ts';
 import { candidates, jobOf, verdictOf, verdictRowOf } from './sqlite-jobs.ts';
 import { ownHeadOf, ownRecordOf, ownTileOf, treeOf } from './sqlite-own-logs.ts';
-import { answerOf, blob, driftOf, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text } from './sqlite-rows.ts';
+import { answerOf, blob, driftOf, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text, wishOf } from './sqlite-rows.ts';
 import type { StatementName } from './sqlite-statements.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import { InlineWriterHost, ThreadWriterHost, type WriterHost } from './sqlite-writer-host.ts';
@@ -115,6 +118,10 @@ class SqliteMetadata implements Metadata {
     const nowUs = this.#clock.wallMs() * 1000;
     // A copy, because what crosses to the thread takes all of the memory along that it is a part of.
     await (bytes === undefined ? this.#write('recordFile', row, nowUs) : this.#write('recordFile', row, nowUs, new Uint8Array(bytes)));
+  }
+
+  async recordImport(change: ImportChange): Promise<boolean> {
+    return await this.#write('recordImport', change, this.#clock.wallMs() * 1000);
   }
 
   async keep(key: BlobKey, bytes: Uint8Array): Promise<void> {
@@ -354,6 +361,18 @@ class SqliteMetadata implements Metadata {
 
   async blockedVerdicts(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly VerdictRow[]> {
     return this.#many('blockedVerdicts', verdictRowOf, before, bounded(limit));
+  }
+
+  async recordWishes(wishes: readonly Wish[], nowMs: number): Promise<void> {
+    await this.#write('recordWishes', wishes, nowMs);
+  }
+
+  async wishes(limit: number): Promise<readonly WishRow[]> {
+    return this.#many('wishes', wishOf, bounded(limit));
+  }
+
+  async forgetWishes(wishes: readonly Pick<Wish, 'module' | 'version'>[]): Promise<void> {
+    await this.#write('forgetWishes', wishes);
   }
 
   async setting(name: string): Promise<string | undefined> {

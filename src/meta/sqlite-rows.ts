@@ -2,7 +2,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import type { ArtefactKind } from '../base/events.ts';
 import { invariant } from '../base/invariant.ts';
-import type { AnswerRow, DriftRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile, Proof } from './metadata.ts';
+import type { AnswerRow, DriftRow, FileRow, ForkEvidence, HeadRow, IndexEntry, KeptFile, Proof, WishRow } from './metadata.ts';
 import type { Row } from './sqlite-prepared.ts';
 
 /** In the order of the statement `upsertFile`. */
@@ -92,6 +92,16 @@ export function driftOf(row: Row): DriftRow {
     recordedHash: text(row, 'recorded_hash'),
     offeredHash: text(row, 'offered_hash'),
     origin: text(row, 'origin'),
+    firstSeenMs: integer(row, 'first_seen_ms'),
+    lastSeenMs: integer(row, 'last_seen_ms'),
+    count: integer(row, 'count'),
+  };
+}
+
+export function wishOf(row: Row): WishRow {
+  return {
+    module: text(row, 'module'),
+    version: text(row, 'version'),
     firstSeenMs: integer(row, 'first_seen_ms'),
     lastSeenMs: integer(row, 'last_seen_ms'),
     count: integer(row, 'count'),

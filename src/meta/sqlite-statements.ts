@@ -127,6 +127,13 @@ export const statements: Readonly<Record<StatementName, string>> = {
   releaseVerdict: `UPDATE verdict SET kind = 'released', released_for = ?, released_at_ms = ? WHERE module = ? AND version = ? AND kind = 'block'`,
   blockedVerdicts: `SELECT id, module, version, kind, reason, decided_at_ms, released_for FROM verdict WHERE kind = 'block' AND id < ? ORDER BY id DESC LIMIT ?`,
 
+  upsertWish: `INSERT INTO wish (module, version, first_seen_ms, last_seen_ms, count) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (module, version) DO UPDATE SET last_seen_ms = max(last_seen_ms, excluded.last_seen_ms), count = count + excluded.count`,
+  wishes: `SELECT module, version, first_seen_ms, last_seen_ms, count FROM wish WHERE module > '' ORDER BY module, version LIMIT ?`,
+  wishBeyond: 'SELECT last_seen_ms FROM wish ORDER BY last_seen_ms DESC LIMIT 1 OFFSET ?',
+  deleteWishesUntil: 'DELETE FROM wish WHERE last_seen_ms <= ?',
+  deleteWish: 'DELETE FROM wish WHERE module = ? AND version = ?',
+
   setting: 'SELECT value FROM setting WHERE name = ?',
   ...accessStatements,
 
@@ -140,6 +147,11 @@ export type StatementName =
   | 'storedVersions'
   | 'totals'
   | 'filesUnusedSince'
+  | 'upsertWish'
+  | 'wishes'
+  | 'wishBeyond'
+  | 'deleteWishesUntil'
+  | 'deleteWish'
   | 'upsertFile'
   | 'touchFile'
   | 'updateFingerprint'

@@ -3,7 +3,18 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
 import type { JobAdded, JobEnd, JobRow, NewJob, Verdict } from './jobs.ts';
-import type { AnswerRow, Drift, FileRow, FillFailure, ForkEvidence, HeadRow, KeptFile, LeaseAttempt } from './metadata.ts';
+import type {
+  AnswerRow,
+  Drift,
+  FileRow,
+  FillFailure,
+  ForkEvidence,
+  HeadRow,
+  ImportChange,
+  KeptFile,
+  LeaseAttempt,
+  Wish,
+} from './metadata.ts';
 import type { NewAccessToken } from './access-tokens.ts';
 import type { AuditEntry } from './audit-trail.ts';
 import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
@@ -20,6 +31,9 @@ const queriesLookEvery = 256;
 /** The same for drifts: an origin can offer other bytes at every request. */
 const driftsMax = 10_000;
 const driftsLookEvery = 64;
+
+/** And for wishes, which come in batches. */
+const wishesMax = 10_000;
 
 type Uses = readonly { readonly key: BlobKey; readonly count: number; readonly lastUsedAtMs: number }[];
 
@@ -54,6 +68,13 @@ export class SqliteWrites {
     this.#prepared.run('touchFile', stored === undefined ? null : integer(stored, 'id'), Math.floor(row.storedAtMs));
     if (row.kind === 'info' || this.#prepared.get('isIndexed', row.module, row.version) !== undefined) return;
     this.#prepared.run('insertIndexEntry', Math.floor(nowUs), row.module, row.version);
+  }
+
+  recordImport({ rows, head, expectedTreeSize, settings }: ImportChange, nowUs: number): boolean {
+    if (!this.advanceHead(head, expectedTreeSize)) return false;
+    for (const row of rows) this.recordFile(row, nowUs);
+    for (const [name, value] of Object.entries(settings)) this.recordSetting(name, value);
+    return true;
   }
 
   keep(key: BlobKey, bytes: Uint8Array, nowMs: number): void {
@@ -171,6 +192,17 @@ export class SqliteWrites {
     const isReleased = this.#jobs.release(row, nowMs);
     if (isReleased && told !== undefined) this.#access.append([told]);
     return isReleased;
+  }
+
+  recordWishes(wishes: readonly Wish[], nowMs: number): void {
+    const now = Math.floor(nowMs);
+    for (const { module, version, count } of wishes) this.#prepared.run('upsertWish', module, version, now, now, count);
+    const beyond = this.#prepared.get('wishBeyond', wishesMax);
+    if (beyond !== undefined) this.#prepared.run('deleteWishesUntil', integer(beyond, 'last_seen_ms'));
+  }
+
+  forgetWishes(wishes: readonly Pick<Wish, 'module' | 'version'>[]): void {
+    for (const { module, version } of wishes) this.#prepared.run('deleteWish', module, version);
   }
 
   recordSetting(name: string, value: string): void {

@@ -80,7 +80,12 @@ class OrderedUpstreams implements UpstreamSet {
     consume: (body: OriginBody, origin: string, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<OriginAnswer<T>> {
-    if (this.#options.upstreams === 'off') return { kind: 'absent', reason: 'not stored here, and upstreams are off' };
+    if (this.#options.upstreams === 'off')
+      return {
+        kind: 'absent',
+        reason:
+          'not stored here, and this hub is offline: what was asked for is on the list that goyi bundle wishes writes, to have it carried in',
+      };
     if (this.#upstreams.length === 0) throw new HubError('origin-unavailable', 'no upstream is configured that this hub can ask');
     const findings = new Map<Upstream, Finding>();
     for (;;) {

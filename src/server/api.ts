@@ -6,6 +6,7 @@ import { formatJobsPage, JOBS_PATH } from '../api/jobs.ts';
 import { formatProblem, PROBLEM_TYPE } from '../api/problem.ts';
 import { PUBLISH_PREFIX } from '../api/publish.ts';
 import { WARM_PATH } from '../api/paths.ts';
+import { formatWishList, wishEntry, WISHES_PATH } from '../api/wishes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HookDesk } from '../hub/hook-desk.ts';
 import { codeOf } from '../base/errors.ts';
@@ -76,10 +77,11 @@ export class Api {
     if (path === CHECKSUM_DATABASE_PATH) return this.#checksumDatabase(exchange);
     if (path === CLIENT_SETTINGS_PATH) return this.#clientSettings(exchange);
     if (path === DRIFT_PATH) return this.#drift(exchange, query);
+    if (path === WISHES_PATH) return this.#wishes(exchange);
     if (path === JOBS_PATH) return this.#jobs(exchange, query);
     if (path?.startsWith(`${PUBLISH_PREFIX}/`) === true) return this.#publish(exchange, path);
     if (path !== WARM_PATH) {
-      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH}, GET ${CLIENT_SETTINGS_PATH}, GET ${DRIFT_PATH} and GET ${JOBS_PATH}`;
+      const calls = `POST ${WARM_PATH}, PUT ${PUBLISH_PREFIX}/MODULE/@v/VERSION.zip, GET ${CHECKSUM_DATABASE_PATH}, GET ${CLIENT_SETTINGS_PATH}, GET ${DRIFT_PATH}, GET ${WISHES_PATH} and GET ${JOBS_PATH}`;
       return this.refuse(exchange, 'not-found', `the API has no such call; it has ${calls}`);
     }
     if (req.method !== 'POST') return this.refuse(exchange, 'method-not-allowed', `${WARM_PATH} is called with POST`, ['Allow', 'POST']);
@@ -147,6 +149,15 @@ export class Api {
     if (!asked.ok) return this.refuse(exchange, 'bad-request', asked.reason);
     const { limit, before } = asked.value;
     this.#json(exchange, formatDriftPage(await this.#parts.station.drifts(limit, before), limit));
+  }
+
+  async #wishes(exchange: Exchange): Promise<void> {
+    if (this.#refusesMethod(exchange, WISHES_PATH)) return;
+    const refusal = await this.#parts.gatekeeper.admitAudit(exchange);
+    if (refusal !== undefined) return this.#turnAway(exchange, refusal);
+    const { heads, wishes } = await this.#parts.station.wishes();
+    const trees = heads.map(({ database, treeSize: size, root }) => ({ database, size, root }));
+    this.#json(exchange, formatWishList({ trees, wishes: wishes.map(wishEntry) }));
   }
 
   /** Jobs name private repositories, so they are shown where the operator is. */

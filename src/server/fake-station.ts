@@ -58,6 +58,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       },
       index: async () => [],
       drifts: async () => [],
+      wishes: async () => ({ heads: [], wishes: [] }),
       readiness: async () => readyReport,
       publish: () => Promise.reject(new HubError('policy-denied', 'nothing is published here')),
       warm: () => Promise.reject(new HubError('not-found', 'nothing is warmed here')),

@@ -17,6 +17,7 @@ const statuses: Record<ErrorCode, number> = {
   'log-invalid': 502,
   'log-forked': 502,
   'zip-invalid': 502,
+  'bundle-invalid': 502,
   'upstream-invalid': 502,
   'origin-unavailable': 502,
   'database-unavailable': 502,

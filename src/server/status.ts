@@ -27,6 +27,7 @@ export function statusOf(code: ErrorCode): number {
     case 'log-invalid':
     case 'log-forked':
     case 'zip-invalid':
+    case 'bundle-invalid':
     case 'upstream-invalid':
     case 'origin-unavailable':
     case 'database-unavailable':

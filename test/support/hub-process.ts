@@ -106,12 +106,12 @@ async function end(child: ChildProcess, exited: Promise<number | null>, signal: 
 export function runGoyi(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  wrap: readonly string[] = [],
 ): Promise<{ readonly code: number | null; readonly output: string }> {
   const { PATH = '', HOME = '' } = process.env;
   return new Promise((resolve) => {
     const settings = { env: { PATH, HOME, LANG: 'C', ...env }, cwd: tmpdir(), timeout: 30_000, killSignal: 'SIGKILL' } as const;
-    const child = execFile(process.execPath, [launcher, ...args], settings, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode, output: stdout + stderr }),
-    );
+    const [command = process.execPath, ...rest] = [...wrap, process.execPath, launcher, ...args];
+    const child = execFile(command, rest, settings, (_error, stdout, stderr) => resolve({ code: child.exitCode, output: stdout + stderr }));
   });
 }

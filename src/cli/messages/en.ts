@@ -6,6 +6,7 @@ import { en as access } from './access.ts';
 import { verdictEn } from './verdict.ts';
 import { sdkEn } from './sdk-en.ts';
 import { en as env } from './env.ts';
+import { en as bundle } from './bundle.ts';
 import type { Messages } from './zh.ts';
 
 const list = (values: readonly string[]): string => values.join(', ');
@@ -17,6 +18,7 @@ export const en: Messages = {
   explain,
   publish,
   env,
+  bundle,
   help: {
     tagline: 'goyi: a self-hosted Go module mirror that proves every byte',
     titles: {},

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import { zh as doctor } from './doctor.ts';
 import { zh as explain } from './explain.ts';
+import { zh as bundle } from './bundle.ts';
 import { zh as publish } from './publish.ts';
 import type { FindingId } from '../../hub/audit-findings.ts';
 import { zh as access } from './access.ts';
@@ -14,6 +15,7 @@ export type Messages = typeof texts & {
   readonly env: typeof env;
   readonly doctor: typeof doctor;
   readonly explain: typeof explain;
+  readonly bundle: typeof bundle;
   readonly publish: typeof publish;
   readonly sdk: typeof sdk;
   readonly verdict: VerdictMessages;
@@ -369,4 +371,4 @@ const texts = {
   },
 };
 
-export const zh: Messages = { ...texts, access, doctor, env, explain, publish, sdk, verdict };
+export const zh: Messages = { ...texts, access, bundle, doctor, env, explain, publish, sdk, verdict };

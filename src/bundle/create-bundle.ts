@@ -1,0 +1,277 @@
+/**
+ * Makes a bundle out of what a hub (or any GOPROXY with a checksum database behind it) answers, by the protocol that the go command speaks: it needs
+ * neither the hub's disk nor a go command. In this order: find out what is wanted, tell it with sizes, fetch it into a folder beside the bundle, prove
+ * every version, write. What was fetched stays in that folder until the bundle is written, so that a run that was cut goes on where it was.
+ */
+import { hash } from 'node:crypto';
+import { Gate } from '../base/gate.ts';
+import { HubError } from '../base/errors.ts';
+import type { ProvedZip, ZipToProve } from '../origin/zip-prover.ts';
+import { type TreeName } from '../protocol/bundle-head.ts';
+import { bundleItem, type ManifestEntry } from '../protocol/bundle-manifest.ts';
+import { hashGoMod } from '../protocol/dirhash.ts';
+import { listKey, lookupKey, moduleFileKey } from '../protocol/layout.ts';
+import { nameOf } from '../protocol/main-go-mod.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
+import type { SignerKey, VerifierKey } from '../protocol/note.ts';
+import type { Version } from '../protocol/version.ts';
+import { parseVersionInfo } from '../protocol/version-info.ts';
+import { formatVersionList } from '../protocol/version-list.ts';
+import type { BundleFile } from './bundle-file.ts';
+import { writeBundle, type WrittenBundle } from './bundle-writer.ts';
+import type { Wanted } from './closure.ts';
+import {
+  FILE_BYTES_MAX,
+  fetchFile,
+  type FetchParts,
+  type Lack,
+  lack,
+  makePlan,
+  type Plan,
+  type PlanRequest,
+  QUEUE_MAX,
+  SMALL_SLOTS,
+  versionsOf,
+} from './create-plan.ts';
+import { type CarriedRecords, fetchRecords } from './create-records.ts';
+import type { ProxySource } from './proxy-source.ts';
+import { Staging } from './staging.ts';
+
+export interface CreateRequest extends PlanRequest {
+  readonly file: string;
+  readonly created: string;
+  /** The checksum database that proves, by its key. */
+  readonly database: VerifierKey;
+  readonly since: BundleFile | undefined;
+  /** Trees that the hubs inside stand at. */
+  readonly known: readonly TreeName[];
+  readonly partBytesMax: number | undefined;
+}
+
+export interface CreateParts {
+  /** Trees of bundles that the same key signed: who imported those may import this one. */
+  readonly made: readonly TreeName[];
+  readonly source: ProxySource;
+  readonly proveZip: (zip: ZipToProve, signal: AbortSignal) => Promise<ProvedZip>;
+  /** Undefined: it is only to be told what would be done. */
+  readonly signer: SignerKey | undefined;
+}
+
+/** What is to be fetched, as far as it is known before it is. */
+export interface PlanSizes {
+  readonly versions: number;
+  readonly zips: number;
+  /** In files that are not in the bundle that this one adds to. */
+  readonly newFiles: number;
+  readonly knownBytes: number;
+  /** Zips that the source does not have itself yet. */
+  readonly unknownZips: number;
+}
+
+export interface CreateWatch {
+  readonly planning: (goMods: number) => void;
+  readonly planned: (sizes: PlanSizes) => void;
+  readonly fetching: (done: number, total: number, sizeBytes: number) => void;
+  readonly writing: (sizeBytes: number) => void;
+}
+
+export interface CreatedBundle {
+  readonly plan: PlanSizes;
+  readonly lacks: readonly Lack[];
+  /** Undefined when it was only to be told. */
+  readonly written: (WrittenBundle & { readonly inherited: number }) | undefined;
+}
+
+/** @throws {HubError} log-invalid, log-forked, database-unavailable, origin-unavailable, storage-full, storage-fault, or the signal's reason */
+export async function createBundle(
+  request: CreateRequest,
+  parts: CreateParts,
+  watch: CreateWatch,
+  signal: AbortSignal,
+): Promise<CreatedBundle> {
+  return new Maker(request, parts, watch, signal).run();
+}
+
+class Maker {
+  readonly #request: CreateRequest;
+  readonly #parts: CreateParts;
+  readonly #watch: CreateWatch;
+  readonly #signal: AbortSignal;
+  readonly #staging: Staging;
+  readonly #lacks: Lack[] = [];
+  readonly #entries = new Map<string, ManifestEntry>();
+  readonly #bytes = new Map<string, Buffer>();
+
+  constructor(request: CreateRequest, parts: CreateParts, watch: CreateWatch, signal: AbortSignal) {
+    this.#request = request;
+    this.#parts = parts;
+    this.#watch = watch;
+    this.#signal = signal;
+    this.#staging = new Staging(`${request.file}.staging`, parts.source);
+  }
+
+  async run(): Promise<CreatedBundle> {
+    let goMods = 0;
+    const plan = await makePlan(
+      this.#request,
+      this.#fetchParts(() => this.#watch.planning((goMods += 1))),
+      this.#signal,
+    );
+    const fresh = plan.wanted.filter(({ path, version, file }) => this.#inherited(moduleFileKey(path, version, file)) === undefined);
+    const sizes = await this.#sizes(plan, fresh);
+    this.#watch.planned(sizes);
+    const { signer } = this.#parts;
+    if (signer === undefined) return { plan: sizes, lacks: this.#lacks, written: undefined };
+    const records = await this.#fetch(plan, fresh);
+    await this.#addFiles(plan, fresh, records);
+    const written = await this.#write(records, signer);
+    await this.#staging.clear();
+    return { plan: sizes, lacks: this.#lacks, written };
+  }
+
+  #fetchParts(onFile: (sizeBytes: number) => void, slotsMax: number = SMALL_SLOTS): FetchParts {
+    const small = new Gate({ slotsMax, queueMax: QUEUE_MAX });
+    return { source: this.#parts.source, staging: this.#staging, small, lacks: this.#lacks, onFile };
+  }
+
+  #inherited(name: string): ManifestEntry | undefined {
+    return this.#request.since?.find(name);
+  }
+
+  async #sizes(plan: Plan, fresh: readonly Wanted[]): Promise<PlanSizes> {
+    const gate = new Gate({ slotsMax: SMALL_SLOTS, queueMax: QUEUE_MAX });
+    let [knownBytes, unknownZips] = [0, 0];
+    await Promise.all(
+      fresh.map(async ({ path, version, file }) => {
+        const name = moduleFileKey(path, version, file);
+        const leave = await gate.enter({ priority: 'waited-for' }, this.#signal);
+        try {
+          const resource = name.slice(name.indexOf('/') + 1);
+          const staged = await this.#staging.sizeOf(name);
+          const size = staged ?? (file === 'zip' ? await this.#parts.source.size(resource, this.#signal).catch(() => undefined) : 0);
+          knownBytes += size ?? 0;
+          if (size === undefined) unknownZips += 1;
+        } finally {
+          leave();
+        }
+      }),
+    );
+    this.#signal.throwIfAborted();
+    const zips = plan.wanted.filter(({ file }) => file === 'zip').length;
+    return { versions: versionsOf(plan.wanted).length, zips, newFiles: fresh.length, knownBytes, unknownZips };
+  }
+
+  async #fetch(plan: Plan, fresh: readonly Wanted[]): Promise<CarriedRecords> {
+    const { database, since, known } = this.#request;
+    // A version of which only another file is new was proved when its record was carried.
+    const versions = versionsOf(plan.wanted).filter(
+      ({ path, version }) => this.#inherited(lookupKey(database.name, path, version)) === undefined,
+    );
+    const total = fresh.length + versions.length;
+    let [done, sizeBytes] = [0, 0];
+    const onFile = (size: number): void => {
+      done += 1;
+      sizeBytes += size;
+      this.#watch.fetching(done, total, sizeBytes);
+    };
+    const small = this.#fetchParts(onFile);
+    const zips = this.#fetchParts(onFile, ZIP_SLOTS);
+    await Promise.all(fresh.map((wanted) => fetchFile(wanted, wanted.file === 'zip' ? zips : small, this.#signal)));
+    const trees = [...(since === undefined ? [] : [since.head.tree]), ...known];
+    return fetchRecords({ database, versions, known: trees, made: this.#parts.made, onRecord: () => onFile(0) }, small, this.#signal);
+  }
+
+  async #addFiles(plan: Plan, fresh: readonly Wanted[], records: CarriedRecords): Promise<void> {
+    const { since, database } = this.#request;
+    for (const entry of since?.entries ?? []) if (lasts(entry, database.name)) this.#entries.set(entry.name, { ...entry, carried: false });
+    for (const [name, bytes] of records.files) this.#add(name, bytes);
+    const gate = new Gate({ slotsMax: PROVE_SLOTS, queueMax: QUEUE_MAX });
+    await Promise.all(
+      fresh.map(async (wanted) => {
+        const leave = await gate.enter({ priority: 'waited-for' }, this.#signal);
+        try {
+          await this.#addFile(wanted, records);
+        } finally {
+          leave();
+        }
+      }),
+    );
+    for (const [name, info] of plan.latest) this.#add(name, info);
+    this.#addLists();
+  }
+
+  #add(name: string, bytes: Buffer): void {
+    const entry = { name, sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
+    const carried = this.#inherited(name)?.sha256 !== entry.sha256;
+    this.#entries.set(name, { ...entry, carried });
+    if (carried) this.#bytes.set(name, bytes);
+  }
+
+  async #addFile({ path, version, file }: Wanted, records: CarriedRecords): Promise<void> {
+    const name = moduleFileKey(path, version, file);
+    const sizeBytes = await this.#staging.sizeOf(name);
+    const record = records.records.get(nameOf({ path, version }));
+    const isProved = record !== undefined || this.#inherited(lookupKey(this.#request.database.name, path, version)) !== undefined;
+    if (sizeBytes === undefined || !isProved) return;
+    try {
+      if (sizeBytes > FILE_BYTES_MAX[file]) throw new HubError('zip-invalid', `it has ${sizeBytes} bytes`);
+      const { sha256, h1 } = await this.#hash({ path, version, file }, name);
+      const recorded = file === 'zip' ? record?.zipHash : record?.modHash;
+      if (h1 !== undefined && recorded !== undefined && h1 !== recorded)
+        throw new HubError('checksum-mismatch', `its bytes have ${h1}, ${this.#request.database.name} recorded ${recorded}`);
+      this.#entries.set(name, { name, sizeBytes, sha256, carried: true });
+    } catch (error) {
+      await this.#staging.remove(name);
+      lack({ lacks: this.#lacks }, { path, version, file }, error);
+    }
+  }
+
+  async #hash({ path, version, file }: Wanted, name: string): Promise<{ readonly sha256: string; readonly h1: string | undefined }> {
+    if (file === 'zip') return this.#parts.proveZip({ localPath: this.#staging.path(name), module: path, version }, this.#signal);
+    const bytes = await this.#staging.read(name);
+    const sha256 = hash('sha256', bytes);
+    if (file === 'mod') return { sha256, h1: hashGoMod(bytes) };
+    const info = parseVersionInfo(bytes, version);
+    if (!info.ok) throw new HubError('upstream-invalid', info.reason);
+    return { sha256, h1: undefined };
+  }
+
+  /** What `go list -m -versions` and `go get` without a version see inside: what is there. */
+  #addLists(): void {
+    const versions = new Map<ModulePath, Version[]>();
+    for (const entry of this.#entries.values()) {
+      const item = bundleItem(this.#request.database.name, entry);
+      if (!item.ok || item.value.kind !== 'file' || item.value.file !== 'zip') continue;
+      const { module, version } = item.value;
+      const known = versions.get(module);
+      if (known === undefined) versions.set(module, [version]);
+      else known.push(version);
+    }
+    for (const [module, all] of versions) this.#add(listKey(module), Buffer.from(formatVersionList(all)));
+  }
+
+  async #write({ head }: CarriedRecords, signer: SignerKey): Promise<WrittenBundle & { readonly inherited: number }> {
+    const { file, created, database, since, partBytesMax } = this.#request;
+    const entries = [...this.#entries.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const { source } = this.#parts;
+    const tree = { size: head.size, root: head.root.toString('base64') };
+    const content = {
+      head: { created, source: source.name, database: database.name, tree, parent: since?.digest },
+      entries,
+      source: (name: string) => this.#bytes.get(name) ?? { path: this.#staging.path(name) },
+    };
+    let sizeBytes = 0;
+    const onBytes = (count: number): void => this.#watch.writing((sizeBytes += count));
+    const written = await writeBundle(content, { file, signer, partBytesMax, onBytes }, this.#signal);
+    return { ...written, inherited: entries.filter(({ carried }) => !carried).length };
+  }
+}
+
+const ZIP_SLOTS = 6;
+const PROVE_SLOTS = 4;
+
+/** What stays true of an older bundle: all but the edge of its tree, which no reader of the newer one asks for. */
+function lasts(entry: ManifestEntry, database: string): boolean {
+  const item = bundleItem(database, entry);
+  return item.ok && item.value.kind !== 'head' && !(item.value.kind === 'tile' && item.value.tile.width < 256);
+}

@@ -1,0 +1,319 @@
+/**
+ * Takes a bundle into the data of a hub, whole or not at all. In this order:
+ *
+ * 1. everything is read, hashed and proved, and what the hub lacks is written into a folder that nobody serves from. Whatever is wrong, the folder goes
+ *    and nothing has changed;
+ * 2. one transaction of metadata: all rows, the head of the checksum database, what was imported. Before it there is the old state, after it the new one;
+ * 3. the files get their names, which takes moments. Killed here, the next start of the hub, or the next import, goes on with it.
+ *
+ * A running hub serves all the time: what it had before is touched by no step, and of what is new it knows nothing before 2.
+ */
+import type { BlobKey } from '../base/blob-key.ts';
+import { HubError } from '../base/errors.ts';
+import { Gate } from '../base/gate.ts';
+import type { FileRow, HeadRow, Metadata, Proof } from '../meta/metadata.ts';
+import type { ZipProver } from '../origin/zip-prover.ts';
+import { goModHashOfDigest } from '../protocol/dirhash.ts';
+import { tileKey } from '../protocol/layout.ts';
+import type { ModulePath } from '../protocol/module-path.ts';
+import { LOOKUP_BYTES_MAX } from '../protocol/checksum-record.ts';
+import type { VerifierKey } from '../protocol/note.ts';
+import { type HashTile, TILE_BYTES, TILE_WIDTH } from '../protocol/tile.ts';
+import type { BlobStore } from '../store/blob-store.ts';
+import type { CarriedFiles } from '../store/fs-carried.ts';
+import type { BundleEntry, BundleFile } from './bundle-file.ts';
+import { type Beside, BundleCheck } from './check-bundle.ts';
+import type { CarriedRecord } from './carried-log.ts';
+import { checkOrder, checkRoom, formatImported, IMPORTED_SETTING, parseImported, PLACING_SETTING } from './imported-bundles.ts';
+
+export interface ImportParts {
+  readonly store: Pick<BlobStore, 'readSmall' | 'health'>;
+  readonly metadata: Metadata;
+  readonly prover: ZipProver;
+  /** The database that proves public modules here. */
+  readonly database: VerifierKey;
+  readonly isPrivate: (module: ModulePath) => boolean;
+  readonly begin: (digest: string) => Promise<CarriedFiles>;
+  readonly reopen: (digest: string) => Promise<CarriedFiles | undefined>;
+  /** Removes what killed imports left, all but the one of this digest. */
+  readonly sweep: (keep: string | undefined) => Promise<void>;
+  readonly nowMs: () => number;
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+}
+
+export interface ImportReport {
+  /** It had been imported before: nothing was done. */
+  readonly known: boolean;
+  /** Files that the hub had not, and their bytes. */
+  readonly files: number;
+  readonly sizeBytes: number;
+  /** Files that it had already. */
+  readonly present: number;
+  /** Of bundles before it, and not here any more. */
+  readonly missing: number;
+  readonly treeSize: number;
+  /** Whose lists have changed. */
+  readonly modules: readonly ModulePath[];
+}
+
+const LEASE = 'bundle-import';
+/** Zips read ahead of the threads that prove them, so that the disk and the processors work at the same time. */
+const AT_ONCE = 3;
+const SMALL_AT_ONCE = 16;
+
+/**
+ * @throws {HubError} bundle-invalid, log-invalid, log-forked, checksum-mismatch, checksum-missing, zip-invalid, policy-denied, overloaded while another import
+ * runs, storage-full, storage-fault, or the signal's reason: then nothing has changed
+ */
+export async function importBundle(bundle: BundleFile, parts: ImportParts, signal: AbortSignal): Promise<ImportReport> {
+  const { metadata } = parts;
+  if ((await metadata.acquireLease(LEASE)).kind !== 'acquired')
+    throw new HubError('overloaded', 'another bundle is being imported: wait for its end');
+  try {
+    await finishImport(parts);
+    await parts.sweep(undefined);
+    return await new Import(bundle, parts, signal).run();
+  } finally {
+    await metadata.releaseLease(LEASE);
+  }
+}
+
+/** What a hub does before it serves: an import that was killed is brought to its end, or forgotten. One that runs is left alone. */
+export async function tidyImports(parts: Pick<ImportParts, 'metadata' | 'reopen' | 'sweep'>): Promise<boolean> {
+  const { metadata, sweep } = parts;
+  if ((await metadata.acquireLease(LEASE)).kind !== 'acquired') return false;
+  try {
+    const finished = await finishImport(parts);
+    await sweep(undefined);
+    return finished;
+  } finally {
+    await metadata.releaseLease(LEASE);
+  }
+}
+
+/** Goes on where a process was killed after it had decided. */
+async function finishImport({ metadata, reopen }: Pick<ImportParts, 'metadata' | 'reopen'>): Promise<boolean> {
+  const digest = await metadata.setting(PLACING_SETTING);
+  if (digest === undefined || digest === '') return false;
+  const carried = await reopen(digest);
+  if (carried !== undefined) await placeAll(carried, metadata);
+  await metadata.recordSetting(PLACING_SETTING, '');
+  await carried?.discard();
+  return true;
+}
+
+/** A row without a fingerprint is one whose file has not been seen under its name: it is hashed before a byte of it is served, whatever comes between. */
+const UNSEEN = '';
+
+async function placeAll(carried: CarriedFiles, metadata: Metadata): Promise<void> {
+  const noted: Promise<void>[] = [];
+  await carried.place(
+    async (key) => {
+      const row = await metadata.file(key);
+      return row === undefined || row.fingerprint === UNSEEN;
+    },
+    async (key, fingerprint) => {
+      if ((await metadata.file(key)) !== undefined) noted.push(metadata.recordFingerprint(key, fingerprint));
+    },
+  );
+  await Promise.all(noted);
+}
+
+class Import {
+  readonly #bundle: BundleFile;
+  readonly #parts: ImportParts;
+  readonly #signal: AbortSignal;
+  readonly #rows: FileRow[] = [];
+  readonly #count = { present: 0, missing: 0, doneBytes: 0 };
+
+  constructor(bundle: BundleFile, parts: ImportParts, signal: AbortSignal) {
+    this.#bundle = bundle;
+    this.#parts = parts;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<ImportReport> {
+    const { metadata, nowMs, store } = this.#parts;
+    const imported = parseImported(await metadata.setting(IMPORTED_SETTING));
+    const { digest, head } = this.#bundle;
+    if (imported.some((other) => other.digest === digest)) return this.#report(true);
+    checkOrder(this.#bundle, imported, nowMs());
+    this.#refusePrivate();
+    const kept = await metadata.head(this.#parts.database.name);
+    const check = await BundleCheck.open(this.#bundle, this.#parts.database, this.#beside());
+    await this.#continues(check, kept);
+    const wanted = await this.#wanted();
+    checkRoom(
+      wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      (await store.health()).freeBytes,
+    );
+    const carried = await this.#parts.begin(digest);
+    try {
+      await this.#take(check, new Set(wanted), carried);
+      this.#signal.throwIfAborted();
+      await carried.seal();
+      const { key, sizeBytes } = { key: this.#bundle.key.text, sizeBytes: this.#sizeBytes };
+      const entry = { digest, created: head.created, key, source: head.source, importedAtMs: nowMs(), files: this.#rows.length, sizeBytes };
+      const settings = { [IMPORTED_SETTING]: formatImported([...imported, entry]), [PLACING_SETTING]: digest };
+      const next: HeadRow = { database: head.database, treeSize: head.tree.size, root: head.tree.root, note: check.log.head.note };
+      const switched = await metadata.recordImport({ rows: this.#rows, head: next, expectedTreeSize: kept?.treeSize, settings });
+      if (!switched) throw new HubError('overloaded', `the head of ${head.database} moved while the bundle was read: import it again`);
+    } catch (error) {
+      // What was decided stays, even when nobody was told that it was.
+      if ((await metadata.setting(PLACING_SETTING).catch(() => digest)) !== digest) await carried.discard();
+      throw error;
+    }
+    await finishImport(this.#parts);
+    return this.#report(false);
+  }
+
+  #report(known: boolean): ImportReport {
+    const modules = new Set(this.#rows.filter(({ kind }) => kind === 'zip').map(({ module }) => module as ModulePath));
+    const { present, missing } = this.#count;
+    const treeSize = this.#bundle.head.tree.size;
+    return { known, files: this.#rows.length, sizeBytes: this.#sizeBytes, present, missing, treeSize, modules: [...modules] };
+  }
+
+  get #sizeBytes(): number {
+    return this.#rows.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
+  #refusePrivate(): void {
+    for (const { item } of this.#bundle.entries)
+      if ('module' in item && this.#parts.isPrivate(item.module))
+        throw new HubError(
+          'policy-denied',
+          `${this.#bundle.file} carries ${item.module}, which is a private name here: nothing of it was taken`,
+        );
+  }
+
+  /** The trees of the bundle and of the hub are one log. */
+  async #continues(check: BundleCheck, kept: HeadRow | undefined): Promise<void> {
+    if (kept === undefined) return;
+    const { head } = check.log;
+    if (head.size < kept.treeSize)
+      throw this.#bundle.refused(
+        `its tree of ${kept.database} has ${head.size} records, and the hub knows one of ${kept.treeSize} already: bring a newer bundle`,
+      );
+    const root = await check.log.rootAt(kept.treeSize).catch((error: unknown) => {
+      if (!(error instanceof HubError) || error.code !== 'log-invalid') throw error;
+      throw this.#bundle.refused(
+        `it cannot be shown that its tree continues the one of ${kept.treeSize} records that the hub knows (${error.message}): have it made with --wishes or --since, which tell what the hub knows`,
+      );
+    });
+    if (root.toString('base64') === kept.root) return;
+    const detail = `the tree of ${head.size} records in a bundle contradicts the kept one of ${kept.treeSize}`;
+    const seenAtMs = this.#parts.nowMs();
+    await this.#parts.metadata.recordFork({ database: kept.database, keptNote: kept.note, contradictingNote: head.note, detail, seenAtMs });
+    throw new HubError('log-forked', `the checksum database ${kept.database} is frozen: ${detail}`);
+  }
+
+  /** Carried files that the hub lacks. */
+  async #wanted(): Promise<readonly BundleEntry[]> {
+    const wanted: BundleEntry[] = [];
+    for (const entry of this.#bundle.entries) {
+      const { item } = entry;
+      if (item.kind === 'list' || item.kind === 'latest-version') continue;
+      const isPresent = item.kind === 'file' && (await this.#isPresent(entry.name as BlobKey, item.file));
+      if (isPresent) this.#count.present += 1;
+      else if (entry.carried) wanted.push(entry);
+      else if (item.kind === 'file') this.#count.missing += 1;
+    }
+    return wanted;
+  }
+
+  async #isPresent(key: BlobKey, file: FileRow['kind']): Promise<boolean> {
+    const row = await this.#parts.metadata.file(key);
+    return row !== undefined && (file === 'info' ? row.proof.kind !== 'private' : row.proof.kind === 'checksum-database');
+  }
+
+  /** Reads, proves and writes: small files many at once, zips while the ones before them are being proved. */
+  async #take(check: BundleCheck, wanted: ReadonlySet<BundleEntry>, carried: CarriedFiles): Promise<void> {
+    const gates = { small: new Gate({ slotsMax: SMALL_AT_ONCE, queueMax: 1 }), zip: new Gate({ slotsMax: AT_ONCE, queueMax: 1 }) };
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#signal, failed.signal]);
+    const running = new Set<Promise<void>>();
+    for (const entry of this.#bundle.entries) {
+      if (!entry.carried || signal.aborted) continue;
+      const isZip = entry.item.kind === 'file' && entry.item.file === 'zip';
+      const leave = await gates[isZip ? 'zip' : 'small'].enter({ priority: 'waited-for' }, signal).catch(() => undefined);
+      if (leave === undefined) break;
+      const work = this.#takeOne(check, entry, { carried, isWanted: wanted.has(entry), isZip }, signal)
+        .catch((error: unknown) => failed.abort(error))
+        .finally(() => {
+          leave();
+          running.delete(work);
+        });
+      running.add(work);
+    }
+    await Promise.all(running);
+    signal.throwIfAborted();
+  }
+
+  async #takeOne(
+    check: BundleCheck,
+    entry: BundleEntry,
+    { carried, isWanted, isZip }: { carried: CarriedFiles; isWanted: boolean; isZip: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const key = entry.name as BlobKey;
+    if (isZip) {
+      // One that is there already is read for its digest alone: what is there was proved.
+      if (!isWanted) for await (const chunk of this.#bundle.stream(entry)) this.#progress(chunk.length);
+      else {
+        const path = await carried.add(key, this.#counted(entry));
+        const { h1, record } = await check.zip(entry, path, (zip) => this.#parts.prover.prove(zip, signal));
+        this.#rows.push(this.#row(entry, h1, record));
+      }
+      return;
+    }
+    const bytes = await check.small(entry);
+    this.#progress(bytes.length);
+    if (!isWanted) return;
+    await carried.add(key, [bytes]);
+    const { item } = entry;
+    if (item.kind !== 'file') return;
+    const record = await check.record(item.module, item.version);
+    this.#rows.push(this.#row(entry, item.file === 'mod' ? goModHashOfDigest(entry.sha256) : undefined, record));
+  }
+
+  async *#counted(entry: BundleEntry): AsyncGenerator<Buffer> {
+    for await (const chunk of this.#bundle.stream(entry, 'given')) {
+      this.#signal.throwIfAborted();
+      this.#progress(chunk.length);
+      yield chunk;
+    }
+  }
+
+  #progress(sizeBytes: number): void {
+    this.#count.doneBytes += sizeBytes;
+    this.#parts.onProgress(this.#count.doneBytes, this.#bundle.head.sizeBytes);
+  }
+
+  #row({ name, item, sizeBytes, sha256 }: BundleEntry, h1: string | undefined, record: CarriedRecord | undefined): FileRow {
+    if (item.kind !== 'file') throw this.#bundle.refused(`${name} is no file of a module`);
+    const { database, tree, source } = this.#bundle.head;
+    const now = this.#parts.nowMs();
+    const proof: Proof =
+      h1 === undefined || record === undefined
+        ? { kind: 'none' }
+        : { kind: 'checksum-database', database, treeSize: tree.size, recordId: record.recordId, provedAtMs: now };
+    const origin = `bundle of ${source}`;
+    const { module, version, file: kind } = item;
+    return { key: name as BlobKey, kind, module, version, sizeBytes, sha256, fingerprint: UNSEEN, h1, origin, proof, storedAtMs: now };
+  }
+
+  #beside(): Beside {
+    const { store, database } = this.#parts;
+    const read = async (key: BlobKey, sizeMaxBytes: number): Promise<Buffer | undefined> =>
+      (await store.readSmall(key, sizeMaxBytes))?.bytes;
+    return {
+      lookup: (key) => read(key, LOOKUP_BYTES_MAX),
+      tile: async (tile: HashTile) =>
+        (await read(tileKey(database.name, tile), TILE_BYTES)) ??
+        (tile.width < TILE_WIDTH
+          ? (await read(tileKey(database.name, { ...tile, width: TILE_WIDTH }), TILE_BYTES))?.subarray(0, tile.width * 32)
+          : undefined),
+    };
+  }
+}

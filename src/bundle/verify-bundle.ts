@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { ZipProver } from '../origin/zip-prover.ts';
+import type { VerifierKey } from '../protocol/note.ts';
+import { codeOf } from '../base/errors.ts';
+import type { BundleEntry, BundleFile } from './bundle-file.ts';
+import { BundleCheck, nothingBeside } from './check-bundle.ts';
+import { diskError } from './staging.ts';
+
+export interface VerifyReport {
+  readonly files: number;
+  readonly sizeBytes: number;
+  /** Proved up to the signed head of the checksum database. */
+  readonly proved: number;
+  /** Of a delta: what its proof begins with lies in a bundle before it. Signed all the same. */
+  readonly unproved: number;
+  readonly treeSize: number;
+}
+
+interface Progress {
+  readonly onProgress: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** Compares every byte with what was signed, and proves every module in it. @throws {HubError} bundle-invalid, checksum-mismatch, log-invalid, zip-invalid … */
+export async function verifyBundle(
+  bundle: BundleFile,
+  { database, prover, onProgress }: Progress & { readonly database: VerifierKey; readonly prover: ZipProver },
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const check = await BundleCheck.open(bundle, database, nothingBeside);
+  const folder = await mkdtemp(join(tmpdir(), 'goyi-verify-'));
+  let [doneBytes, proved, unproved] = [0, 0, 0];
+  const isDelta = bundle.head.parent !== undefined;
+  try {
+    for (const entry of bundle.entries) {
+      if (!entry.carried) continue;
+      signal.throwIfAborted();
+      try {
+        if (isZip(entry)) await verifyZip(check, entry, { folder, prover }, signal);
+        else await check.small(entry);
+        proved += 1;
+      } catch (error) {
+        const lacksParent = isDelta && (codeOf(error) === 'checksum-missing' || codeOf(error) === 'log-invalid');
+        if (!lacksParent) throw error;
+        unproved += 1;
+      }
+      onProgress((doneBytes += entry.sizeBytes), bundle.head.sizeBytes);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return { files: bundle.head.files, sizeBytes: bundle.head.sizeBytes, proved, unproved, treeSize: bundle.head.tree.size };
+}
+
+async function verifyZip(
+  check: BundleCheck,
+  entry: BundleEntry,
+  { folder, prover }: { readonly folder: string; readonly prover: ZipProver },
+  signal: AbortSignal,
+): Promise<void> {
+  const path = join(folder, randomBytes(8).toString('hex'));
+  try {
+    await pipeline(check.bundle.stream(entry), createWriteStream(path), { signal });
+    await check.zip(entry, path, (zip) => prover.prove(zip, signal));
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Writes every file below a folder; `modules` there is a GOPROXY for `file://`. Each file comes to its name whole. Answers how many. @throws {HubError} bundle-invalid, storage-full, storage-fault */
+export async function extractBundle(
+  bundle: BundleFile,
+  { folder, onProgress }: Progress & { readonly folder: string },
+  signal: AbortSignal,
+): Promise<number> {
+  let [files, doneBytes] = [0, 0];
+  for (const entry of bundle.entries) {
+    if (!entry.carried) continue;
+    signal.throwIfAborted();
+    const path = join(folder, entry.name);
+    const part = `${path}.part`;
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeWhole(part, bundle.stream(entry));
+      await rename(part, path);
+    } catch (error) {
+      await rm(part, { force: true });
+      throw diskError(`write ${path}`, error);
+    }
+    files += 1;
+    onProgress((doneBytes += entry.sizeBytes), bundle.head.sizeBytes);
+  }
+  return files;
+}
+
+async function writeWhole(path: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+  await using handle = await open(path, 'w');
+  for await (const chunk of chunks) await handle.writeFile(chunk);
+}
+
+function isZip({ item }: BundleEntry): boolean {
+  return item.kind === 'file' && item.file === 'zip';
+}

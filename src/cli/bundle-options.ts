@@ -1,0 +1,116 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createdMs, formatCreated } from '../protocol/bundle-head.ts';
+import { parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
+import { parseModulePath } from '../protocol/module-path.ts';
+import { parseVerifierKey, type VerifierKey } from '../protocol/note.ts';
+import type { ModuleQuery } from '../bundle/create-plan.ts';
+import type { BundleFile } from '../bundle/bundle-file.ts';
+import type { BundleBackends, BundleKeyFiles } from './bundle-backends.ts';
+import { type Invocation, UsageError } from './command.ts';
+import type { HubConfig } from './config/hub-config.ts';
+import { keysFolderOf } from './config/own-database.ts';
+
+/** Where the keys are: beside the data folder, or where `--key-file` says. */
+export function keyFilesOf({ dataDir }: HubConfig, { flags, folder }: Pick<Invocation, 'flags' | 'folder'>): BundleKeyFiles {
+  const keys = keysFolderOf(dataDir);
+  const keyFile = flags['key-file'];
+  return {
+    keyFile: typeof keyFile === 'string' ? resolve(folder, keyFile) : join(keys, 'bundle.key'),
+    trustedFile: join(keys, 'bundle.trusted'),
+  };
+}
+
+/** `--key` alone, else all that are trusted here. @throws {UsageError} */
+export async function trustedKeysOf(config: HubConfig, invocation: Invocation, bundles: BundleBackends): Promise<readonly VerifierKey[]> {
+  const { key } = invocation.flags;
+  return typeof key === 'string' ? [parseKey(key, invocation)] : bundles.trusted(keyFilesOf(config, invocation));
+}
+
+/** @throws {UsageError} */
+export function parseKey(text: string, { messages }: Pick<Invocation, 'messages'>): VerifierKey {
+  const key = parseVerifierKey(text.trim());
+  if (!key.ok) throw new UsageError(messages.bundle.badKey(key.reason));
+  return key.value;
+}
+
+/** The bundle that an operand names. */
+export function openOperand(
+  operand: string,
+  {
+    keys,
+    bundles,
+    listOnly = false,
+  }: { readonly keys: readonly VerifierKey[]; readonly bundles: BundleBackends; readonly listOnly?: boolean },
+  { folder }: Pick<Invocation, 'folder'>,
+): Promise<BundleFile> {
+  return bundles.open(resolve(folder, operand), keys, { listOnly });
+}
+
+/** The database that proves. */
+export function databaseOf({ checksumDatabases }: HubConfig): VerifierKey {
+  const entry = parseChecksumDatabaseEntry(checksumDatabases[0] ?? '');
+  if (!entry.ok) throw new UsageError(`checksumDatabases: ${entry.reason}`);
+  return entry.value.key;
+}
+
+/** `4G` in bytes; binary units. @throws {UsageError} */
+export function parseSplit(text: string | true | undefined, { messages }: Pick<Invocation, 'messages'>): number | undefined {
+  if (text === undefined) return undefined;
+  const [, count, unit] = /^([1-9]\d{0,5})([MG])$/.exec(text === true ? '' : text) ?? [];
+  const bytes = Number(count) * (unit === 'G' ? 1024 ** 3 : 1024 ** 2);
+  if (count === undefined || bytes > 1000 * 1024 ** 3) throw new UsageError(messages.bundle.badSplit(String(text)));
+  // A file of 4 GiB is one byte too long for FAT.
+  return bytes === 4 * 1024 ** 3 ? bytes - 512 : bytes;
+}
+
+/** @throws {UsageError} */
+export function parseCreated({ flags, env, messages }: Pick<Invocation, 'flags' | 'env' | 'messages'>): string {
+  const text = typeof flags['created'] === 'string' ? flags['created'] : env['SOURCE_DATE_EPOCH'];
+  if (text === undefined || text === '') return formatCreated(Date.now());
+  const created = /^\d{1,11}$/.test(text) ? formatCreated(Number(text) * 1000) : text;
+  if (createdMs({ created }) === undefined) throw new UsageError(messages.bundle.badCreated(text));
+  return created;
+}
+
+/** The toolchains as the modules that the go command looks for. @throws {UsageError} */
+export function toolchainQueries({ flags, messages }: Pick<Invocation, 'flags' | 'messages'>): readonly ModuleQuery[] {
+  const versions = listed(flags['toolchain']).map((text) => text.replace(/^go/, ''));
+  const platforms = listed(flags['platform'] ?? 'linux/amd64');
+  const path = parseModulePath('golang.org/toolchain');
+  if (!path.ok) return [];
+  return versions.flatMap((version) =>
+    platforms.map((platform) => {
+      const [, os, arch] = /^([a-z0-9]+)\/([a-z0-9]+)$/.exec(platform) ?? [];
+      if (!/^1\.\d+(\.\d+|rc\d+|beta\d+)?$/.test(version)) throw new UsageError(messages.bundle.badToolchain(version));
+      if (os === undefined || arch === undefined) throw new UsageError(messages.bundle.badToolchain(platform));
+      return { path: path.value, query: `v0.0.1-go${version}.${os}-${arch}` };
+    }),
+  );
+}
+
+export function listed(text: string | true | undefined): readonly string[] {
+  return typeof text === 'string'
+    ? text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '')
+    : [];
+}
+
+/** `127.0.0.1:8081` @throws {UsageError} */
+export function parseListen(
+  text: string | true | undefined,
+  { messages }: Pick<Invocation, 'messages'>,
+): { readonly host: string; readonly port: number } {
+  const [, host = '127.0.0.1', port] = /^(?:\[?([0-9A-Za-z:.-]*)\]?:)?(\d{1,5})$/.exec(typeof text === 'string' ? text : '8081') ?? [];
+  if (port === undefined || Number(port) > 65_535) throw new UsageError(messages.bundle.badListen(String(text)));
+  return { host: host === '' ? '0.0.0.0' : host, port: Number(port) };
+}
+
+/** Undefined when there is no such file, or it is longer. */
+export async function readSmallFile(path: string, sizeMaxBytes: number): Promise<string | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isFile() !== true || stats.size > sizeMaxBytes) return undefined;
+  return readFile(path, 'utf8');
+}

@@ -1,0 +1,173 @@
+import { resolve } from 'node:path';
+import type { CreatedBundle, CreateRequest, CreateWatch, PlanSizes } from '../../bundle/create-bundle.ts';
+import type { Lack, ModuleQuery } from '../../bundle/create-plan.ts';
+import { parseWishList, WISHES_BYTES_MAX, type WishTree } from '../../api/wishes.ts';
+import { parseModulePath } from '../../protocol/module-path.ts';
+import { bundleDigest, formatBundleHead } from '../../protocol/bundle-head.ts';
+import type { BundleBackends } from '../bundle-backends.ts';
+import {
+  databaseOf,
+  keyFilesOf,
+  openOperand,
+  parseCreated,
+  parseSplit,
+  readSmallFile,
+  toolchainQueries,
+  trustedKeysOf,
+} from '../bundle-options.ts';
+import { readBundleOperands } from '../bundle-projects.ts';
+import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
+import { TOKEN_VARIABLE } from '../config/overrides.ts';
+import type { HubConfig } from '../config/hub-config.ts';
+import { exitCodeOf, exitCodes, worstExitCode } from '../exit-code.ts';
+import { formatSize } from '../format.ts';
+import { listeningAt, parseHubAddress } from '../hub-address.ts';
+
+/** Lacks printed; `--json` has all. */
+const PRINTED_MAX = 20;
+
+export const bundleCreateCommand: CommandSpec = {
+  name: 'create',
+  describe: (m) => m.bundle.help.create,
+  footer: (m) => m.bundle.help.createFooter,
+  argument: { name: 'source', describe: (m) => m.bundle.help.createOperand, many: true },
+  flags: [
+    { flag: '--out <file>', describe: (m) => m.bundle.help.out, required: true },
+    { flag: '--hub <url>', describe: (m) => m.bundle.help.hub },
+    { flag: '--with-latest', describe: (m) => m.bundle.help.withLatest },
+    { flag: '--toolchain <versions>', describe: (m) => m.bundle.help.toolchain },
+    { flag: '--platform <platforms>', describe: (m) => m.bundle.help.platform },
+    { flag: '--since <bundle>', describe: (m) => m.bundle.help.since },
+    { flag: '--wishes <file>', describe: (m) => m.bundle.help.wishes },
+    { flag: '--split <size>', describe: (m) => m.bundle.help.split },
+    { flag: '--created <time>', describe: (m) => m.bundle.help.created },
+    { flag: '--key-file <file>', describe: (m) => m.bundle.help.keyFile },
+    { flag: '--dry-run', describe: (m) => m.bundle.help.dryRun },
+  ],
+  configKeys: ['listen', 'dataDir', 'checksumDatabases'],
+  run: (invocation) => withConfig(invocation, (config) => create(config, invocation)),
+};
+
+async function create(config: HubConfig, invocation: Invocation): Promise<number> {
+  const { flags, messages, backends, signal } = invocation;
+  const hub = typeof flags['hub'] === 'string' ? parseHubAddress(flags['hub']) : listeningAt(config);
+  if (hub === undefined) throw new UsageError(messages.warm.badHub(String(flags['hub'])));
+  const bundles = await backends.bundles();
+  const since = typeof flags['since'] === 'string' ? await openSince(flags['since'], { config, bundles }, invocation) : undefined;
+  try {
+    const request = await requestOf(config, since, invocation);
+    const keyFile = flags['dry-run'] === true ? undefined : keyFilesOf(config, invocation).keyFile;
+    const created = await bundles.create(
+      config,
+      { hub, token: invocation.env[TOKEN_VARIABLE] || undefined, keyFile, request },
+      watchOf(invocation),
+      signal,
+    );
+    return tell(created, hub, invocation);
+  } finally {
+    await since?.[Symbol.asyncDispose]();
+  }
+}
+
+async function openSince(
+  operand: string,
+  { config, bundles }: { readonly config: HubConfig; readonly bundles: BundleBackends },
+  invocation: Invocation,
+): ReturnType<typeof openOperand> {
+  return openOperand(operand, { keys: await trustedKeysOf(config, invocation, bundles), bundles, listOnly: true }, invocation);
+}
+
+async function requestOf(config: HubConfig, since: CreateRequest['since'], invocation: Invocation): Promise<CreateRequest> {
+  const { flags, folder, operands, messages } = invocation;
+  const toolchains = toolchainQueries(invocation);
+  const wished = await readWishes(invocation);
+  const isBare = operands.length === 0 && toolchains.length === 0 && wished === undefined;
+  const { projects, modules } = await readBundleOperands(isBare ? ['.'] : operands, { folder, messages });
+  const all = [...modules, ...toolchains, ...(wished?.modules ?? [])];
+  const database = databaseOf(config);
+  if (projects.length === 0 && all.length === 0) throw new UsageError(messages.bundle.nothingToCarry);
+  return {
+    projects,
+    modules: all,
+    withLatest: flags['with-latest'] === true,
+    file: resolve(folder, String(flags['out'])),
+    created: parseCreated(invocation),
+    database,
+    since,
+    known: (wished?.trees ?? []).filter((tree) => tree.database === database.name),
+    partBytesMax: parseSplit(flags['split'], invocation),
+  };
+}
+
+/** What a hub inside asks for. @throws {UsageError} */
+async function readWishes({
+  flags,
+  folder,
+  messages,
+}: Invocation): Promise<{ readonly modules: readonly ModuleQuery[]; readonly trees: readonly WishTree[] } | undefined> {
+  const { wishes: file } = flags;
+  if (typeof file !== 'string') return undefined;
+  const text = await readSmallFile(resolve(folder, file), WISHES_BYTES_MAX);
+  const read = text === undefined ? undefined : parseWishList(text);
+  if (read?.ok !== true) throw new UsageError(messages.bundle.badWishes(file, read?.reason ?? 'ENOENT'));
+  const modules = read.value.wishes.flatMap(({ module, version }): readonly ModuleQuery[] => {
+    const path = parseModulePath(module);
+    if (!path.ok) return [];
+    // The go command looks for a module at every prefix of an import path.
+    return [{ path: path.value, query: version ?? 'latest', orAbove: true }];
+  });
+  return { modules, trees: read.value.trees };
+}
+
+function watchOf({ terminal, messages: { bundle } }: Invocation): CreateWatch {
+  let plannedBytes = 0;
+  return {
+    planning: (goMods) => terminal.progress(() => bundle.planning(goMods)),
+    planned: (sizes) => {
+      plannedBytes = sizes.knownBytes;
+      for (const line of planLines(sizes, bundle)) terminal.aside(line);
+    },
+    fetching: (done, total, sizeBytes) =>
+      terminal.progress(() =>
+        bundle.fetching(
+          done,
+          total,
+          formatSize(sizeBytes),
+          Math.floor(50 * (done / total + Math.min(1, sizeBytes / Math.max(1, plannedBytes)))),
+        ),
+      ),
+    writing: (sizeBytes) => terminal.progress(() => bundle.writing(formatSize(sizeBytes))),
+  };
+}
+
+function planLines(
+  { versions, zips, newFiles, knownBytes, unknownZips }: PlanSizes,
+  bundle: Invocation['messages']['bundle'],
+): readonly string[] {
+  return [
+    bundle.planned(versions, zips),
+    bundle.plannedNew(newFiles, formatSize(knownBytes)),
+    ...(unknownZips > 0 ? [bundle.plannedUnknown(unknownZips)] : []),
+  ];
+}
+
+function tell({ plan, lacks, written }: CreatedBundle, hub: URL, { terminal, messages: { bundle } }: Invocation): number {
+  const digest = written && bundleDigest(formatBundleHead(written.head));
+  const made = written && { files: written.files, sizeBytes: written.sizeBytes, digest, head: written.head, inherited: written.inherited };
+  terminal.value({ ok: lacks.length === 0, hub: hub.href, plan, ...(made === undefined ? { dryRun: true } : made), lacks });
+  if (written !== undefined && digest !== undefined) {
+    const [first = ''] = written.files;
+    const size = formatSize(written.sizeBytes);
+    terminal.line(written.files.length === 1 ? bundle.wrote(first, size, digest) : bundle.wroteParts(written.files.length, size, digest));
+    terminal.line(bundle.carries(written.head.files, written.inherited));
+  }
+  if (lacks.length === 0) return exitCodes.done;
+  terminal.aside(bundle.lacks(lacks.length));
+  for (const lack of lacks.slice(0, PRINTED_MAX)) terminal.aside(`  ${nameOfLack(lack)} (${lack.code}): ${lack.reason}`);
+  if (lacks.length > PRINTED_MAX) terminal.aside(bundle.more(lacks.length - PRINTED_MAX));
+  return worstExitCode(lacks.map(({ code }) => exitCodeOf(code)));
+}
+
+function nameOfLack({ path, version, file }: Lack): string {
+  return `${path}@${version}${file === undefined ? '' : ` .${file}`}`;
+}

@@ -1,0 +1,233 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { formatWishList } from '../../api/wishes.ts';
+import type { BundleFile } from '../../bundle/bundle-file.ts';
+import type { BundleBackends } from '../bundle-backends.ts';
+import { databaseOf, keyFilesOf, openOperand, parseKey, parseListen, trustedKeysOf } from '../bundle-options.ts';
+import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
+import type { HubConfig } from '../config/hub-config.ts';
+import { exitCodes } from '../exit-code.ts';
+import { formatSize } from '../format.ts';
+import { bundleCreateCommand } from './bundle-create.ts';
+import { bundleDiffCommand, bundleListCommand } from './bundle-list.ts';
+
+const trustOne = { flag: '--key <key>', describe: (m: Invocation['messages']) => m.bundle.help.trustOne };
+const argument = { name: 'bundle', describe: (m: Invocation['messages']) => m.bundle.help.file };
+
+/** Opens the bundle that the operand names, trusted keys and all, and closes it after `work`. */
+function withBundle(
+  invocation: Invocation,
+  work: (opened: { readonly bundle: BundleFile; readonly bundles: BundleBackends; readonly config: HubConfig }) => Promise<number>,
+): Promise<number> {
+  return withConfig(invocation, async (config) => {
+    const bundles = await invocation.backends.bundles();
+    const keys = await trustedKeysOf(config, invocation, bundles);
+    await using bundle = await openOperand(invocation.argument ?? '', { keys, bundles }, invocation);
+    return await work({ bundle, bundles, config });
+  });
+}
+
+const progressOf = ({ terminal, messages }: Invocation): { readonly onProgress: (done: number, total: number) => void } => ({
+  onProgress: (done, total) => terminal.progress(() => messages.bundle.checking(formatSize(done), formatSize(total))),
+});
+
+function tellHead({ head, key, digest }: BundleFile, { terminal, messages: { bundle } }: Invocation): void {
+  terminal.line(digest);
+  terminal.line(bundle.head(head.created, head.source, `${key.name}+${key.hash}`));
+  if (head.parent !== undefined) terminal.line(bundle.parent(head.parent));
+}
+
+const verifyCommand: CommandSpec = {
+  name: 'verify',
+  describe: (m) => m.bundle.help.verify,
+  argument,
+  flags: [trustOne],
+  configKeys: ['dataDir', 'checksumDatabases'],
+  run: (invocation) =>
+    withBundle(invocation, async ({ bundle, bundles, config }) => {
+      const report = await bundles.verify(bundle, databaseOf(config), progressOf(invocation), invocation.signal);
+      const { terminal, messages } = invocation;
+      terminal.value({ ok: true, digest: bundle.digest, head: bundle.head, key: bundle.key.text, ...report });
+      tellHead(bundle, invocation);
+      terminal.line(messages.bundle.verified(report.files, formatSize(report.sizeBytes), report.treeSize));
+      if (report.unproved > 0) terminal.line(messages.bundle.verifiedPartly(report.unproved));
+      return exitCodes.done;
+    }),
+};
+
+const extractCommand: CommandSpec = {
+  name: 'extract',
+  describe: (m) => m.bundle.help.extract,
+  argument,
+  flags: [{ flag: '--to <folder>', describe: (m) => m.bundle.help.extractTo, required: true }, trustOne],
+  configKeys: ['dataDir'],
+  run: (invocation) =>
+    withBundle(invocation, async ({ bundle, bundles }) => {
+      const { terminal, messages, folder, flags, signal } = invocation;
+      const to = resolve(folder, String(flags['to']));
+      const files = await bundles.extract(bundle, to, progressOf(invocation), signal);
+      terminal.value({ ok: true, digest: bundle.digest, folder: to, files });
+      terminal.line(messages.bundle.extracted(files, to));
+      return exitCodes.done;
+    }),
+};
+
+const serveCommand: CommandSpec = {
+  name: 'serve',
+  describe: (m) => m.bundle.help.serve,
+  argument,
+  flags: [{ flag: '--listen <address>', describe: (m) => m.bundle.help.serveListen }, trustOne],
+  configKeys: ['dataDir'],
+  run: (invocation) =>
+    withBundle(invocation, async ({ bundle, bundles }) => {
+      const { terminal, messages, flags, signal } = invocation;
+      const told = {
+        onListening: (address: string) => {
+          terminal.value({ address });
+          terminal.line(messages.bundle.serving(address));
+        },
+        onFault: (reason: string) => terminal.aside(`goyi: ${reason}`),
+      };
+      await bundles.serve(bundle, parseListen(flags['listen'], invocation), told, signal);
+      return exitCodes.done;
+    }),
+};
+
+const importCommand: CommandSpec = {
+  name: 'import',
+  describe: (m) => m.bundle.help.import,
+  argument,
+  flags: [trustOne],
+  configKeys: ['dataDir', 'checksumDatabases'],
+  run: (invocation) =>
+    withBundle(invocation, async ({ bundle, bundles, config }) => {
+      const report = await bundles.import(config, bundle, progressOf(invocation), invocation.signal);
+      const { terminal, messages } = invocation;
+      const { modules, ...counts } = report;
+      terminal.value({ ok: true, digest: bundle.digest, ...counts, modules: modules.length });
+      if (report.known) terminal.line(messages.bundle.importedKnown);
+      else terminal.line(messages.bundle.imported(report.files, formatSize(report.sizeBytes), report.present));
+      if (report.missing > 0) terminal.aside(messages.bundle.importedMissing(report.missing));
+      return exitCodes.done;
+    }),
+};
+
+const importedCommand: CommandSpec = {
+  name: 'imported',
+  describe: (m) => m.bundle.help.imported,
+  flags: [],
+  configKeys: ['dataDir'],
+  run: (invocation) =>
+    withConfig(invocation, async (config) => {
+      const imported = await (await invocation.backends.bundles()).imported(config);
+      invocation.terminal.value({ ok: true, imported });
+      for (const { digest, created, source, files, sizeBytes } of imported)
+        invocation.terminal.line(`${created} ${digest.slice(0, 16)} ${files} ${formatSize(sizeBytes)} ${source}`);
+      return exitCodes.done;
+    }),
+};
+
+const wishesCommand: CommandSpec = {
+  name: 'wishes',
+  describe: (m) => m.bundle.help.wishesList,
+  flags: [{ flag: '--out <file>', describe: (m) => m.bundle.help.wishesOut }],
+  configKeys: ['dataDir', 'checksumDatabases'],
+  run: (invocation) =>
+    withConfig(invocation, async (config) => {
+      const { terminal, messages, flags, folder, backends } = invocation;
+      const list = await (await backends.bundles()).wishes(config);
+      const { out } = flags;
+      if (typeof out !== 'string') {
+        terminal.value(JSON.parse(formatWishList(list)));
+        terminal.line(formatWishList(list).trimEnd());
+        return exitCodes.done;
+      }
+      const file = resolve(folder, out);
+      await writeFile(file, formatWishList(list));
+      terminal.value({ ok: true, file, wishes: list.wishes.length });
+      for (const { module, version } of list.wishes) terminal.line(version === null ? module : `${module}@${version}`);
+      terminal.aside(messages.bundle.wishes(list.wishes.length, out));
+      return exitCodes.done;
+    }),
+};
+
+const keyFileFlag = { flag: '--key-file <file>', describe: (m: Invocation['messages']) => m.bundle.help.keyFile };
+
+const keyNewCommand: CommandSpec = {
+  name: 'new',
+  describe: (m) => m.bundle.help.keyNew,
+  flags: [keyFileFlag],
+  configKeys: ['dataDir'],
+  run: (invocation) =>
+    withConfig(invocation, async (config) => {
+      const { terminal, messages, backends } = invocation;
+      const files = keyFilesOf(config, invocation);
+      const made = await (await backends.bundles()).makeKey(config, files);
+      terminal.value({ ok: made !== undefined, keyFile: files.keyFile, verifierKey: made ?? null });
+      terminal.aside(made === undefined ? messages.bundle.keyExists(files.keyFile) : messages.bundle.keyMade(files.keyFile));
+      if (made === undefined) return exitCodes.attention;
+      terminal.line(made);
+      return exitCodes.done;
+    }),
+};
+
+const keyShowCommand: CommandSpec = {
+  name: 'show',
+  describe: (m) => m.bundle.help.keyShow,
+  flags: [keyFileFlag],
+  configKeys: ['dataDir'],
+  run: (invocation) =>
+    withConfig(invocation, async (config) => {
+      const { terminal, messages, backends } = invocation;
+      const files = keyFilesOf(config, invocation);
+      const key = await (await backends.bundles()).readKey(files);
+      terminal.value({ ok: key !== undefined, keyFile: files.keyFile, verifierKey: key ?? null });
+      if (key === undefined) terminal.aside(messages.bundle.keyNone(files.keyFile));
+      else terminal.line(key);
+      return key === undefined ? exitCodes.attention : exitCodes.done;
+    }),
+};
+
+const keyTrustCommand: CommandSpec = {
+  name: 'trust',
+  describe: (m) => m.bundle.help.keyTrust,
+  argument: { name: 'key', describe: (m) => m.bundle.help.keyText },
+  flags: [],
+  configKeys: ['dataDir'],
+  run: (invocation) =>
+    withConfig(invocation, async (config) => {
+      const { terminal, messages, backends, argument: text } = invocation;
+      if (text === undefined) throw new UsageError(messages.bundle.badKey(''));
+      const isNew = await (await backends.bundles()).trust(config, keyFilesOf(config, invocation), parseKey(text, invocation));
+      terminal.value({ ok: true, isNew });
+      terminal.line(isNew ? messages.bundle.trusted : messages.bundle.trustedBefore);
+      return exitCodes.done;
+    }),
+};
+
+const keyCommand: CommandSpec = {
+  name: 'key',
+  describe: (m) => m.bundle.help.key,
+  flags: [],
+  configKeys: [],
+  commands: [keyNewCommand, keyShowCommand, keyTrustCommand],
+};
+
+export const bundleCommand: CommandSpec = {
+  name: 'bundle',
+  describe: (m) => m.bundle.help.bundle,
+  flags: [],
+  configKeys: [],
+  commands: [
+    bundleCreateCommand,
+    verifyCommand,
+    bundleListCommand,
+    bundleDiffCommand,
+    importCommand,
+    importedCommand,
+    wishesCommand,
+    serveCommand,
+    extractCommand,
+    keyCommand,
+  ],
+};
