@@ -96,11 +96,18 @@ function logKey({ name, keyFile, verifierKey, made }: ReadiedKey, log: Log): voi
 function logProbes(results: readonly ProbeResult[], log: Log): void {
   for (const { name, ok, latencyMs, reason } of results) {
     const upstream = withoutCredentials(name);
-    if (ok) log.info('upstream answers', { upstream, latencyMs: Math.round(latencyMs ?? 0) });
+    if (name === 'direct') logDirect({ ok, reason }, log);
+    else if (ok) log.info('upstream answers', { upstream, latencyMs: Math.round(latencyMs ?? 0) });
     else log.warn('upstream does not answer', { upstream, reason });
   }
   if (results.length === 0) log.warn('there is no upstream: only what is stored is served');
   else if (results.every(({ ok }) => !ok)) log.warn('no upstream answers: only what is stored is served until one does');
+}
+
+/** On a machine that has its upstreams and nothing else, that is how things are meant to be. */
+function logDirect({ ok, reason }: { readonly ok: boolean; readonly reason: string | undefined }, log: Log): void {
+  if (ok) log.info('direct: public Git servers can be reached, and are asked for what no upstream has');
+  else log.info('direct: public Git servers cannot be reached, so that only the upstreams are asked', { reason });
 }
 
 /** What needs another listening socket or another data folder stays until the next start. */

@@ -31,7 +31,7 @@ import { type OfficialSdks, createOfficialSdks } from '../origin/official-sdks.t
 import { createSdkPacker } from '../origin/sdk-packer-threads.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
-import { createUpstreamSet, type UpstreamSet } from '../origin/upstream-set.ts';
+import { createUpstreamSet, type UpstreamSet, type UpstreamSetOptions } from '../origin/upstream-set.ts';
 import { createUrlTransport } from '../origin/upstream-transport.ts';
 import { requestCosignature } from '../origin/witness-client.ts';
 import { createNamePolicy, type NamePolicy } from '../policy/name-policy.ts';
@@ -41,6 +41,7 @@ import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { Verdicts } from '../hub/verdicts.ts';
+import { openPublicSource } from './public-source.ts';
 import { issuerUrls } from './access.ts';
 import type { PrivateSourcesParts } from './private-sources.ts';
 import type { OwnSigner } from './own-keys.ts';
@@ -89,7 +90,10 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   const metadata = stack.use(await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log }));
   const store = createKeptStore(files, metadata);
   stack.use(new SettleFiles({ store, metadata, clock: systemClock, log }));
-  const upstreams = stack.use(openUpstreams(config, upstreamUrls, client, parts));
+  const openPublicClient = (connectMs: number): Promise<OutboundClient> =>
+    openOutboundClient(config, { configuredOrigins: [], version: parts.version, connectMs });
+  const direct = await openPublicSource(stack, config, { ...parts, metadata, openClient: openPublicClient });
+  const upstreams = stack.use(openUpstreams(config, upstreamUrls, { client, direct }, parts));
   const prover = stack.use(createZipProver({ threadsMax: config.limits.proofThreads }));
   const databases = entries.map((entry) => stack.use(openDatabase(entry, { config, store, metadata, client, upstreams, parts })));
   const proving = config.verify === 'off' ? undefined : databases[0];
@@ -199,7 +203,11 @@ async function openClient(
 /** The way out as the configuration has it: its proxy, its authorities. @throws {HubError} config-invalid */
 export async function openOutboundClient(
   config: HubConfig,
-  { configuredOrigins, version }: { readonly configuredOrigins: readonly URL[]; readonly version: string },
+  {
+    configuredOrigins,
+    version,
+    connectMs,
+  }: { readonly configuredOrigins: readonly URL[]; readonly version: string; readonly connectMs?: number },
 ): Promise<OutboundClient> {
   const { caFile, ...proxySettings } = config.outbound;
   const proxy = checked(parseProxyRules(proxySettings));
@@ -208,6 +216,7 @@ export async function openOutboundClient(
     proxy,
     ...(caFile !== undefined && { caPem: await readPem(caFile) }),
     userAgent: `goyi/${version}`,
+    ...(connectMs !== undefined && { connectMs }),
   });
 }
 
@@ -219,11 +228,17 @@ async function readPem(file: string): Promise<string> {
   }
 }
 
-function openUpstreams(config: HubConfig, urls: readonly string[], client: OutboundClient, { events, log }: WiringParts): UpstreamSet {
+function openUpstreams(
+  config: HubConfig,
+  urls: readonly string[],
+  { client, direct }: Pick<UpstreamSetOptions, 'client' | 'direct'>,
+  { events, log }: WiringParts,
+): UpstreamSet {
   const { upstreamMs, idleMs, bytesPerSecondMin, fetchSlots, rangeStreams } = config.limits;
   return createUpstreamSet({
     upstreams: config.upstreams.kind === 'off' ? 'off' : urls.map((url) => new URL(url)),
     client,
+    direct,
     clock: systemClock,
     events,
     log,

@@ -104,7 +104,7 @@ export class Connector {
 }
 
 /** Node's own authorities, the system's, and the company's. */
-function trustedAuthorities(caPem: string | undefined): string[] {
+export function trustedAuthorities(caPem: string | undefined): string[] {
   const authorities = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
   return caPem === undefined ? [...authorities] : [...authorities, caPem];
 }

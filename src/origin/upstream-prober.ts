@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Upstream } from './upstream.ts';
+import type { Breaker } from './breaker.ts';
 
 export interface ProbeResult {
   readonly name: string;
@@ -11,11 +11,19 @@ export interface ProbeResult {
   readonly reason?: string;
 }
 
+/** An upstream, or the hub's own way to public repositories. */
+export interface Probed {
+  readonly name: string;
+  readonly breaker: Breaker;
+  /** @throws when it is not there */
+  probe(signal: AbortSignal): Promise<{ latencyMs: number }>;
+}
+
 /** Asks upstreams whether they are there: all at start, and those whose breaker is open whenever its time is over. */
 export class UpstreamProber implements AsyncDisposable {
   readonly #log: Log;
   readonly #stop = new AbortController();
-  readonly #timers = new Map<Upstream, NodeJS.Timeout>();
+  readonly #timers = new Map<Probed, NodeJS.Timeout>();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(log: Log) {
@@ -23,7 +31,7 @@ export class UpstreamProber implements AsyncDisposable {
   }
 
   /** Never throws; an upstream that does not answer has its breaker opened at once, one that does has it closed. */
-  async probe(upstream: Upstream, signal: AbortSignal): Promise<ProbeResult> {
+  async probe(upstream: Probed, signal: AbortSignal): Promise<ProbeResult> {
     const limited = AbortSignal.any([signal, this.#stop.signal]);
     try {
       const { latencyMs } = await upstream.probe(limited);
@@ -36,7 +44,7 @@ export class UpstreamProber implements AsyncDisposable {
   }
 
   /** To be called whenever the upstream's breaker moved. */
-  watch(upstream: Upstream): void {
+  watch(upstream: Probed): void {
     clearTimeout(this.#timers.get(upstream));
     this.#timers.delete(upstream);
     if (this.#stop.signal.aborted || upstream.breaker.state !== 'open') return;
@@ -53,13 +61,13 @@ export class UpstreamProber implements AsyncDisposable {
     await Promise.allSettled(this.#running);
   }
 
-  #ask(upstream: Upstream): void {
+  #ask(upstream: Probed): void {
     const run = this.#decide(upstream).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
 
   /** The half-open breaker's one exchange. Somebody's own request may have taken it; then its outcome decides. */
-  async #decide(upstream: Upstream): Promise<void> {
+  async #decide(upstream: Probed): Promise<void> {
     const admission = upstream.breaker.admit();
     if (admission === undefined) {
       // Timers may be a little early.

@@ -1,4 +1,5 @@
 import { HubError } from '../base/errors.ts';
+import type { Breaker } from './breaker.ts';
 import type { OriginRequest } from './module-origin.ts';
 import type { Upstream, UpstreamAnswer } from './upstream.ts';
 import type { UpstreamBody } from './upstream-body.ts';
@@ -10,8 +11,14 @@ export type Finding =
   | { readonly kind: 'fault'; readonly error: HubError }
   /** It delivered what cannot be right. */
   | { readonly kind: 'invalid'; readonly error: HubError }
-  /** Its breaker is open: it was not asked. */
-  | { readonly kind: 'down' };
+  /** Its breaker is open: it was not asked. With a reason: what would have to be asked cannot be reached. */
+  | { readonly kind: 'down'; readonly reason?: string };
+
+/** What findings are about: an upstream, or the hub's own way to public repositories. */
+export interface Asked {
+  readonly name: string;
+  readonly breaker: Pick<Breaker, 'state' | 'lastFault'>;
+}
 
 interface Runner {
   readonly upstream: Upstream;
@@ -30,7 +37,7 @@ type Step =
  * @throws the signal's reason; errors that are no HubError
  */
 export async function raceUpstreams(
-  { upstreams, findings, request }: { upstreams: readonly Upstream[]; findings: Map<Upstream, Finding>; request: OriginRequest },
+  { upstreams, findings, request }: { upstreams: readonly Upstream[]; findings: Map<Asked, Finding>; request: OriginRequest },
   signal: AbortSignal,
 ): Promise<{ upstream: Upstream; body: UpstreamBody } | undefined> {
   const waiting = upstreams.filter((upstream) => !findings.has(upstream));

@@ -4,8 +4,9 @@ import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
 import type { OutboundClient } from '../net/outbound-client.ts';
 import type { ChecksumTransport } from './checksum-transport.ts';
+import { DirectUpstream, type DirectUpstreamOptions } from './direct-upstream.ts';
 import type { ModuleOrigin, OriginAnswer, OriginBody, OriginRequest, UpstreamState } from './module-origin.ts';
-import { raceUpstreams, type Finding } from './upstream-race.ts';
+import { raceUpstreams, type Asked, type Finding } from './upstream-race.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamBody } from './upstream-body.ts';
 import type { UpstreamLimits } from './upstream-limits.ts';
@@ -22,6 +23,8 @@ export interface UpstreamSetOptions {
   readonly log: Log;
   /** In [0, 1), for jitter. */
   readonly random: () => number;
+  /** The hub's own way to public repositories, when it is among the upstreams: the last one. */
+  readonly direct?: Pick<DirectUpstreamOptions, 'origin' | 'reach' | 'returned'> | undefined;
 }
 
 export interface UpstreamSet extends ModuleOrigin, AsyncDisposable {
@@ -41,6 +44,7 @@ const restartsMax = 2;
 class OrderedUpstreams implements UpstreamSet {
   readonly #options: UpstreamSetOptions;
   readonly #upstreams: readonly Upstream[];
+  readonly #direct: DirectUpstream | undefined;
   readonly #prober: UpstreamProber;
 
   constructor(options: UpstreamSetOptions) {
@@ -61,14 +65,34 @@ class OrderedUpstreams implements UpstreamSet {
       });
       return upstream;
     });
+    this.#direct = this.#openDirect();
+  }
+
+  #openDirect(): DirectUpstream | undefined {
+    const { direct, clock, events, random } = this.#options;
+    if (direct === undefined || this.#options.upstreams === 'off') return undefined;
+    const upstream: DirectUpstream = new DirectUpstream({
+      ...direct,
+      clock,
+      events,
+      random,
+      moved: () => this.#prober.watch(upstream),
+    });
+    // Nobody waits for a way out that may not be there while there is another to ask.
+    if (this.#upstreams.length > 0) upstream.beginDown();
+    return upstream;
+  }
+
+  get #all(): readonly (Upstream | DirectUpstream)[] {
+    return this.#direct === undefined ? this.#upstreams : [...this.#upstreams, this.#direct];
   }
 
   states(): readonly UpstreamState[] {
-    return this.#upstreams.map((upstream) => upstream.state);
+    return this.#all.map((upstream) => upstream.state);
   }
 
   probe(signal: AbortSignal): Promise<readonly ProbeResult[]> {
-    return Promise.all(this.#upstreams.map((upstream) => this.#prober.probe(upstream, signal)));
+    return Promise.all(this.#all.map((upstream) => this.#prober.probe(upstream, signal)));
   }
 
   transportsFor(databaseName: string): ChecksumTransport[] {
@@ -86,11 +110,17 @@ class OrderedUpstreams implements UpstreamSet {
         reason:
           'not stored here, and this hub is offline: what was asked for is on the list that goyi bundle wishes writes, to have it carried in',
       };
-    if (this.#upstreams.length === 0) throw new HubError('origin-unavailable', 'no upstream is configured that this hub can ask');
-    const findings = new Map<Upstream, Finding>();
+    if (this.#all.length === 0) throw new HubError('origin-unavailable', 'no upstream is configured that this hub can ask');
+    const findings = new Map<Asked, Finding>();
     for (;;) {
       const won = await raceUpstreams({ upstreams: this.#upstreams, findings, request }, signal);
-      if (won === undefined) return verdictOn(request, findings);
+      if (won === undefined) {
+        if (this.#direct === undefined || ![...findings].every(leavesItToOthers)) return verdictOn(request, findings);
+        const answer = await this.#direct.fetch(request, consume, signal);
+        if (answer.kind === 'found') return answer;
+        findings.set(this.#direct, answer);
+        return verdictOn(request, findings);
+      }
       const { upstream, body } = won;
       const failure = await consumeWith(body, (whole) => consume(whole, upstream.name, signal));
       if (failure.ok) return { kind: 'found', value: failure.value, origin: upstream.name };
@@ -133,8 +163,13 @@ function findingOf({ error, bodyFault }: { error: unknown; bodyFault: HubError |
   return { kind: 'invalid', error };
 }
 
+/** Whether it has said that it does not have it, or is down. Who refuses has its reasons, and who is up and fails may have it. */
+function leavesItToOthers([upstream, { kind }]: readonly [Asked, Finding]): boolean {
+  return kind === 'absent' || kind === 'down' || (kind === 'fault' && upstream.breaker.state !== 'closed');
+}
+
 /** What all of them together say, when none delivered. A fault never looks like an absence; an upstream that is down does not count. */
-function verdictOn(request: OriginRequest, findings: ReadonlyMap<Upstream, Finding>): { kind: 'absent'; reason: string } {
+function verdictOn(request: OriginRequest, findings: ReadonlyMap<Asked, Finding>): { kind: 'absent'; reason: string } {
   const all = [...findings];
   const invalid = all.map(([, finding]) => finding).find((finding) => finding.kind === 'invalid');
   if (invalid !== undefined) throw invalid.error;
@@ -151,10 +186,10 @@ function verdictOn(request: OriginRequest, findings: ReadonlyMap<Upstream, Findi
   throw new HubError(code, `no upstream could answer for ${request.resource}: ${reasons}`, { cause: first });
 }
 
-function reasonOf(upstream: Upstream, finding: Finding): string {
+function reasonOf(upstream: Asked, finding: Finding): string {
   switch (finding.kind) {
     case 'down':
-      return `${upstream.name} is down (${upstream.breaker.lastFault ?? 'it is being asked whether it is back'})`;
+      return `${upstream.name} is down (${finding.reason ?? upstream.breaker.lastFault ?? 'it is being asked whether it is back'})`;
     case 'absent':
     case 'refused':
       return `${upstream.name}: ${finding.reason}`;

@@ -311,15 +311,10 @@ test('an address that others reach is fine when the configuration says who may r
   }
 });
 
-test('direct is accepted and said, off means nothing is fetched', () => {
+test('direct is an upstream like others, off means nothing is fetched', () => {
   const outcome = load('upstreams: [https://a.example, direct]');
-  assert.ok(outcome.ok);
-  assert.deepEqual(
-    outcome.notes.map((say) => say(en)),
-    [en.config.directNotBuilt],
-  );
-  const alone = load('upstreams: direct');
-  assert.deepEqual(alone.ok && alone.notes.map((say) => say(en)), [en.config.directAlone]);
+  assert.deepEqual(outcome.ok && outcome.notes, []);
+  assert.deepEqual(valid('upstreams: direct').upstreams, { kind: 'list', entries: [{ kind: 'direct' }] });
   assert.deepEqual(valid('upstreams: off').upstreams, { kind: 'off' });
   assert.deepEqual(valid('upstreams: [https://a.example, off]').upstreams, {
     kind: 'list',

@@ -258,8 +258,6 @@ function proxiesOf(tree: CheckedTree, env: Readonly<Record<string, string | unde
 
 function notesOf(tree: CheckedTree): readonly Say[] {
   const notes: Say[] = [];
-  const upstreams = tree.upstreams ?? [];
-  if (upstreams.includes('direct')) notes.push(upstreams.length === 1 ? (m) => m.config.directAlone : (m) => m.config.directNotBuilt);
   if (tree.verify === 'off') notes.push((m) => m.config.verifyOff);
   if (tree.access.anonymous?.length === 0) notes.push((m) => m.config.nobodyMayRead);
   return notes;

@@ -371,8 +371,6 @@ export const en: Messages = {
     badReportApi: 'must be the base address of the host’s API, such as https://gitlab.corp.example/api/v4, without user, ? and #',
     badChatUrl: (name: string): string => `the environment variable ${name} holds no http or https address`,
     wecomSecret: 'a robot of WeCom has no secret besides its address',
-    directNotBuilt: 'direct is accepted, but reading public Git repositories is not built yet in this version: it does nothing for now',
-    directAlone: 'direct is the only upstream, so for now nothing can be fetched: only what is stored is served',
     verifyOff: 'verify: off stores and serves modules that no checksum database has proved; use it only if you know what that means',
     nobodyMayRead: 'access.anonymous is empty: only who logs in with a token can read modules',
   },

@@ -364,8 +364,6 @@ const texts = {
     badReportApi: '应为代码平台 API 的基础网址，如 https://gitlab.corp.example/api/v4，不含用户名、?、#',
     badChatUrl: (name: string): string => `环境变量 ${name} 中不是 http 或 https 网址`,
     wecomSecret: '企业微信机器人除网址外没有密钥',
-    directNotBuilt: 'direct 已接受，但本版本还不能自己读取公共 Git 仓库：它暂不起作用',
-    directAlone: '只配置了 direct，因此目前没有任何上游可用：只提供已存储的内容',
     verifyOff: 'verify: off：不经校验数据库证明就存储并提供模块，请只在明白后果时使用',
     nobodyMayRead: 'access.anonymous 为空：只有用令牌登录者能读取模块',
   },

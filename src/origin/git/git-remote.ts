@@ -4,8 +4,11 @@
  * A password reaches git through a credential helper that reads it from git's own environment, and git asks that helper for the configured host
  * only. A key file is used by ssh alone, without agent, configuration or prompt. Neither stands in arguments, addresses, logs or errors.
  */
+import { isIP } from 'node:net';
 import { type ErrorCode, HubError } from '../../base/errors.ts';
 import { withoutCredentials } from '../../base/log.ts';
+import { hostOf, portOf } from '../../net/address-guard.ts';
+import type { PinnedRoutes } from '../../net/pinned-routes.ts';
 import { type GitResult, type GitRun, firstLine } from './git-command.ts';
 
 export type GitCredential =
@@ -22,12 +25,22 @@ export interface GitRemote {
   /** https, ssh, or http where it is so written; without credentials. */
   readonly url: string;
   readonly credential: GitCredential | undefined;
+  /** Of a public repository, whose address nobody configured: git connects where these let it, and nowhere else. */
+  readonly routes?: PinnedRoutes | undefined;
 }
 
-/** Fit for `run`: settings and environment with which git reaches the remote and nothing else. `knownHostsFile` is where first-seen host keys go. */
-export function accessTo(remote: GitRemote, knownHostsFile: string): Pick<GitRun, 'settings' | 'environment'> {
+/**
+ * Fit for `run`: settings and environment with which git reaches the remote and nothing else. `knownHostsFile` is where first-seen host keys go.
+ * @throws {HubError} origin-unavailable when a public repository's host is not to be reached; the signal's reason
+ */
+export async function accessTo(
+  remote: GitRemote,
+  knownHostsFile: string,
+  signal: AbortSignal,
+): Promise<Pick<GitRun, 'settings' | 'environment'>> {
   const { protocol, origin } = new URL(remote.url);
   const scheme = protocol.slice(0, -1);
+  if (remote.routes !== undefined) return pinnedAccess(new URL(remote.url), remote.routes, signal);
   const settings: (readonly [string, string])[] = [[`protocol.${scheme}.allow`, 'always']];
   const allow = { GIT_ALLOW_PROTOCOL: scheme };
   if (scheme === 'ssh') return { settings, environment: { ...allow, ...sshEnvironment(remote.credential, knownHostsFile) } };
@@ -37,6 +50,21 @@ export function accessTo(remote: GitRemote, knownHostsFile: string): Pick<GitRun
   settings.push(['http.proactiveAuth', 'basic']);
   const { username, password } = remote.credential;
   return { settings, environment: { ...allow, GOYI_GIT_USERNAME: username, GOYI_GIT_PASSWORD: password } };
+}
+
+/** The machine's own proxy variables are of no account: git reads NO_PROXY by other rules, and would go directly where the guard counted on the proxy. */
+async function pinnedAccess(url: URL, routes: PinnedRoutes, signal: AbortSignal): Promise<Pick<GitRun, 'settings' | 'environment'>> {
+  if (url.protocol !== 'https:')
+    throw new HubError('not-found', `public repositories are read by https alone: ${withoutCredentials(url.href)}`);
+  const route = await routes.of(url, signal);
+  const settings: (readonly [string, string])[] = [['protocol.https.allow', 'always']];
+  if (route.kind === 'proxy') settings.push(['http.proxy', route.proxy.href]);
+  else if (isIP(hostOf(url)) !== 0) settings.push(['http.proxy', '']);
+  else {
+    const addresses = route.addresses.map(({ address, family }) => (family === 6 ? `[${address}]` : address));
+    settings.push(['http.proxy', ''], ['http.curloptResolve', `${hostOf(url)}:${portOf(url)}:${addresses.join(',')}`]);
+  }
+  return { settings, environment: { GIT_ALLOW_PROTOCOL: 'https', NO_PROXY: '', no_proxy: '' } };
 }
 
 /** `printf` is built into the shell, so that the password is nobody's argument. */
@@ -84,8 +112,11 @@ const ABSENT =
 const UNCLEAR =
   /not valid: is this a git repository|invalid server response|returned error: 3\d\d\b|unable to update url base from redirection|unexpected redirect/i;
 
-export function faultOf(result: GitResult): RemoteFault {
-  const { stderr } = result;
+/** What hosts say to who shows no credentials, of private repositories and of those that are not there. */
+const LOGIN_WANTED = /could not read (?:username|password)|terminal prompts disabled|returned error: 401\b/i;
+
+export function faultOf(remote: GitRemote, { stderr }: GitResult): RemoteFault {
+  if (remote.routes !== undefined && LOGIN_WANTED.test(stderr)) return 'absent';
   if (REFUSED.test(stderr)) return 'refused';
   if (ABSENT.test(stderr)) return 'absent';
   return UNCLEAR.test(stderr) ? 'unclear' : 'trouble';
@@ -106,7 +137,7 @@ const SENTENCES: Readonly<Record<RemoteFault, string>> = {
 
 /** The error of a failed exchange; it names the address without credentials, and what git said without them. */
 export function remoteError(remote: GitRemote, result: GitResult): HubError {
-  const fault = faultOf(result);
+  const fault = faultOf(remote, result);
   const said = redact(firstLine(result.stderr), remote.credential);
   return new HubError(CODES[fault], `${SENTENCES[fault]} ${withoutCredentials(remote.url)}: ${said}`);
 }

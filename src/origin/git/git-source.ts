@@ -255,7 +255,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
     if (known !== undefined) return known;
     const { exclusively, clock, log } = this.#options;
     const folder = this.#folderOf(located.root);
-    const { url, credential } = located;
+    const { url, credential, routes } = located;
     const git = this.#git;
     const limits = this.#limits;
     const lockKey = `git/${escapeCapitals(located.root)}`;
@@ -263,7 +263,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
       folder,
       lockKey,
       knownHostsFile: this.#knownHostsFile,
-      remote: { url, credential },
+      remote: { url, credential, routes },
       git,
       exclusively,
       limits,

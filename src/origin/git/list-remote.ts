@@ -25,7 +25,7 @@ const REFS_BYTES_MAX: number = 64 * 1024 * 1024;
 /** @throws {HubError} origin-timeout, origin-unavailable, upstream-invalid, overloaded, or the signal's reason */
 export async function listRemote(tools: ListTools, remote: GitRemote, signal: AbortSignal): Promise<Listing> {
   const result = await askRemote(tools, remote, {}, signal);
-  if (result.code !== 0) return { kind: faultOf(result), error: remoteError(remote, result) };
+  if (result.code !== 0) return { kind: faultOf(remote, result), error: remoteError(remote, result) };
   const refs = parseRefs(result.stdout.toString('utf8'));
   if (refs.text.trim() !== '' || !remote.url.startsWith('http')) return { kind: 'found', refs };
   const again = await askRemote(tools, remote, { GIT_TRACE_PACKET: '1' }, signal);
@@ -33,9 +33,14 @@ export async function listRemote(tools: ListTools, remote: GitRemote, signal: Ab
   return { kind: 'unclear', error: new HubError('upstream-invalid', `what answers is no Git server at ${withoutCredentials(remote.url)}`) };
 }
 
-function askRemote(tools: ListTools, remote: GitRemote, trace: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GitResult> {
+async function askRemote(
+  tools: ListTools,
+  remote: GitRemote,
+  trace: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<GitResult> {
   const { git, knownHostsFile, timeoutMs } = tools;
-  const { settings, environment } = accessTo(remote, knownHostsFile);
+  const { settings, environment } = await accessTo(remote, knownHostsFile, signal);
   const args = ['ls-remote', '-q', '--end-of-options', remote.url];
   const run = { args, kind: 'network', outputBytesMax: REFS_BYTES_MAX, timeoutMs, environment: { ...environment, ...trace } } as const;
   return git.run(settings === undefined ? run : { ...run, settings }, signal);

@@ -8,6 +8,7 @@
  * - Whoever changes the mirror holds its lock among processes. Readers need none: git puts packs in place before it names them, and
  *   {@link Mirror.fetched} is waited for before anything is read.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
@@ -86,6 +87,8 @@ export class Mirror {
 
   /** What was fetched last, by this process as far as it knows; undefined when nothing was. Never asks the network. */
   async stored(): Promise<Refs | undefined> {
+    // Mirrors of public repositories may be removed, by any process, to make room.
+    if (this.#stored !== undefined && !existsSync(join(this.folder, REFS_FILE))) this.#stored = undefined;
     this.#stored ??= await this.#readStored();
     return this.#stored;
   }
@@ -196,7 +199,7 @@ export class Mirror {
           kind: 'network',
           timeoutMs: limits.transferMs,
           outputBytesMax: OUTPUT_BYTES_MAX,
-          ...accessTo(remote, knownHostsFile),
+          ...(await accessTo(remote, knownHostsFile, signal)),
         },
         AbortSignal.any([signal, tooLarge.signal]),
       );
