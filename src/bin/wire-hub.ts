@@ -86,10 +86,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
   await using stack = new AsyncDisposableStack();
   const entries = config.checksumDatabases.map((text) => checked(parseChecksumDatabaseEntry(text)));
   const client = stack.use(await openClient(config, upstreamUrls, entries, parts));
-  const files = stack.use(await openFsStore({ root: config.dataDir, events, log }));
-  const metadata = stack.use(await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log }));
-  const store = createKeptStore(files, metadata);
-  stack.use(new SettleFiles({ store, metadata, clock: systemClock, log }));
+  const { store, metadata } = await openData(stack, config, parts);
   const openPublicClient = (connectMs: number): Promise<OutboundClient> =>
     openOutboundClient(config, { configuredOrigins: [], version: parts.version, connectMs });
   const direct = await openPublicSource(stack, config, { ...parts, metadata, openClient: openPublicClient });
@@ -151,6 +148,19 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
     watchQueues: (watch) => watchAll(watch, { station, sdks, ownDatabases }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Small files are made durable by the metadata and settled later. */
+async function openData(
+  stack: AsyncDisposableStack,
+  { dataDir }: HubConfig,
+  { events, log }: WiringParts,
+): Promise<{ readonly store: BlobStore; readonly metadata: Metadata }> {
+  const files = stack.use(await openFsStore({ root: dataDir, events, log }));
+  const metadata = stack.use(await openSqliteMetadata({ file: join(dataDir, 'goyi.db'), log }));
+  const store = createKeptStore(files, metadata);
+  stack.use(new SettleFiles({ store, metadata, clock: systemClock, log }));
+  return { store, metadata };
 }
 
 /** What it takes to read Git is loaded by a hub that does. */
