@@ -1,6 +1,6 @@
 // Faults of modules: which of go.sum, cache, proxy and database differs; what a proxy refuses; repositories that cannot be read; names and vendor folders.
 import assert from 'node:assert/strict';
-import { appendFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cachedFiles, Patient, sumOf } from './support/doctor-patient.ts';
@@ -247,6 +247,27 @@ test('private-host-unreachable', async () => {
   await patient.suffersFrom();
   await git[Symbol.asyncDispose]();
   await patient.suffersFrom('private-host-unreachable');
+});
+
+test('git-missing', async () => {
+  const { patient } = await needsPrivate();
+  await using _ = patient;
+  const [go = ''] = (patient.env['PATH'] ?? '').split(':');
+  const bin = join(patient.home, 'bin');
+  await mkdir(bin);
+  await symlink(join(go, 'go'), join(bin, 'go'));
+  patient.env['PATH'] = bin;
+  await patient.suffersFrom('git-missing');
+});
+
+test('private-vanity: a page that would have git run a command is not followed', async () => {
+  const { patient } = await needsPrivate('git.corp.example/team/vanity');
+  await using _ = patient;
+  const page = '<meta name="go-import" content="git.corp.example/team git ext::touch% /tmp/never">';
+  await using outbound = await startScriptedUpstream({ files: { 'team/vanity': page } });
+  Object.assign(patient.env, { HTTP_PROXY: outbound.url, HTTPS_PROXY: outbound.url });
+  await patient.set('GOINSECURE', 'git.corp.example');
+  await patient.suffersFrom();
 });
 
 test('private-pattern-missing: fetched directly, and the public database does not know it', async () => {

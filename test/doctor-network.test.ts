@@ -1,6 +1,7 @@
 // Faults of the network, each made for real on loopback: dead, slow, lying and misconfigured servers, certificates, clocks, outbound proxies.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -157,6 +158,17 @@ test('a database that the proxy relays is well', async () => {
   });
   await patient.suffersFrom();
   assert.ok(upstream.count(/lookup/) > 0);
+});
+
+test('a folder as proxy, with and without the database', async () => {
+  await using patient = await settled();
+  const folder = join(patient.cache, 'cache', 'download');
+  await patient.set('GOPROXY', `file://${folder}`);
+  await patient.suffersFrom();
+  await patient.set('GOSUMDB', patient.world.goSumDb);
+  await mkdir(join(folder, 'sumdb', patient.world.database.name), { recursive: true });
+  await writeFile(join(folder, 'sumdb', patient.world.database.name, 'supported'), '');
+  await patient.suffersFrom();
 });
 
 test('database-certificate', async () => {

@@ -1,4 +1,6 @@
 /** Asks a checksum database about a module version and believes only what its signature and its log prove. */
+import { stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../base/errors.ts';
 import { type Parsed, parsed, refused } from '../../base/parsed.ts';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
@@ -23,7 +25,7 @@ export interface DatabaseWay {
   readonly base: URL | undefined;
 }
 
-/** Undefined when GOSUMDB is off or malformed. */
+/** Undefined when GOSUMDB is off or malformed, and when a folder has the database. */
 export async function wayToDatabase(goSumDb: string, proxies: readonly ProxyEntry[], network: Network): Promise<DatabaseWay | undefined> {
   const entry = goSumDb === 'off' ? undefined : parseChecksumDatabaseEntry(goSumDb);
   if (entry?.ok !== true) return undefined;
@@ -32,6 +34,8 @@ export async function wayToDatabase(goSumDb: string, proxies: readonly ProxyEntr
   const asked: { url: URL; answer: Answer }[] = [];
   for (const proxy of proxies) {
     if (proxy.kind === 'direct' || proxy.kind === 'off') break;
+    // A folder that carries the database is as good as a proxy; it is on this machine and needs no looking at.
+    if (proxy.kind === 'folder' && (await carries(proxy.url, name))) return undefined;
     if (proxy.kind !== 'proxy') continue;
     const question = below(proxy.url, `sumdb/${name}/supported`);
     const answer = await network.get(question);
@@ -41,6 +45,13 @@ export async function wayToDatabase(goSumDb: string, proxies: readonly ProxyEntr
     if (!goesOn) return { key, asked, base: undefined };
   }
   return { key, asked, base: new URL(`https://${name}`) };
+}
+
+async function carries(folder: URL, name: string): Promise<boolean> {
+  return await stat(fileURLToPath(below(folder, `sumdb/${name}/supported`))).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The hashes of a module version, proved; `absent` when the database has none. Refused with what is wrong. */

@@ -47,6 +47,7 @@ export const severities = {
   'private-host-unreachable': 'error',
   'private-vanity': 'error',
   'private-pattern-missing': 'error',
+  'git-missing': 'error',
   'case-collision': 'error',
   'path-declared-otherwise': 'error',
   'major-version-path': 'error',

@@ -6,7 +6,7 @@ import type { Proof } from './finding.ts';
 import { type Answer, describe } from './network.ts';
 
 export type RepositoryFound =
-  | { readonly kind: 'reachable' | 'credentials' | 'unreachable'; readonly repository: string; readonly proof: readonly Proof[] }
+  | { readonly kind: 'reachable' | 'credentials' | 'unreachable' | 'no-git'; readonly repository: string; readonly proof: readonly Proof[] }
   /** `unknown`: it leads to where goyi does not follow, such as another private host. */
   | { readonly kind: 'no-meta' | 'unknown'; readonly proof: readonly Proof[] };
 
@@ -30,7 +30,9 @@ async function lookFor(path: string, facts: Facts): Promise<RepositoryFound> {
   if (isBarred) return { kind: 'unknown', proof };
   if (page === undefined) return { kind: 'unreachable', repository: `https://${path}`, proof };
   const repository = repositoryOf(page, path);
-  return repository === undefined ? { kind: 'no-meta', proof } : await listReferences(repository, proof, facts);
+  if (repository === undefined) return { kind: 'no-meta', proof };
+  // The page is not ours: git would run a command for an address that begins with ext::, and read any folder.
+  return /^(?:https?|ssh|git):\/\//.test(repository) ? await listReferences(repository, proof, facts) : { kind: 'unknown', proof };
 }
 
 /** Hosts that the go command knows without asking, and paths that say where the repository ends. */
@@ -86,16 +88,17 @@ async function listReferences(repository: string, before: readonly Proof[], { en
     ...(env['GIT_SSH_COMMAND'] ? {} : { GIT_SSH_COMMAND: 'ssh -o BatchMode=yes' }),
   };
   const options = { env: { ...env, ...own, LC_ALL: 'C' }, cwd: tmpdir(), timeout: GIT_MS, maxBuffer: OUTPUT_BYTES_MAX, signal };
-  const { ok, said } = await new Promise<{ ok: boolean; said: string }>((resolve, reject) => {
+  const { ok, isMissing, said } = await new Promise<{ ok: boolean; isMissing: boolean; said: string }>((resolve, reject) => {
     execFile('git', ['ls-remote', '--end-of-options', repository, 'HEAD'], options, (error, _stdout, stderr) => {
       if (signal.aborted) return reject(signal.reason as Error);
-      resolve({ ok: error === null, said: stderr.trim() || (error?.message ?? '') });
+      resolve({ ok: error === null, isMissing: error?.code === 'ENOENT', said: stderr.trim() || (error?.message ?? '') });
     });
   });
   const lines = said.split('\n').map((line) => line.trim());
   const telling =
     lines.find((line) => WANTS_CREDENTIALS.test(line)) ?? lines.findLast((line) => /^fatal:|denied|remote:/.test(line)) ?? lines[0] ?? '';
   const proof = [...before, { ran: `git ls-remote ${shown} HEAD`, got: ok ? 'ok' : withoutCredentials(telling).slice(0, 300) }];
+  if (isMissing) return { kind: 'no-git', repository: shown, proof };
   if (ok) return { kind: 'reachable', repository: shown, proof };
   return { kind: WANTS_CREDENTIALS.test(said) ? 'credentials' : 'unreachable', repository: shown, proof };
 }

@@ -216,6 +216,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: 'The repository answers and the public checksum database has no record, so the check fails.',
     todo: 'Name your host:',
   },
+  'git-missing': {
+    title: (subject) => `git is not installed, and modules of ${subject} come from repositories`,
+    why: 'The go command runs git for every module that no proxy serves.',
+    todo: 'Install it, or let the hub serve private modules:',
+  },
   'case-collision': {
     title: (subject) => `two modules differ in nothing but capitals: ${subject}`,
     why: 'To Go they are two modules, to many disks one folder; builds fail with "case-insensitive import collision".',

@@ -200,6 +200,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: '仓库可达，而公共校验数据库没有记录，因此检查失败。',
     todo: '写上自己的主机：',
   },
+  'git-missing': {
+    title: (subject) => `没有安装 git，而 ${subject} 的模块来自仓库`,
+    why: '没有代理提供的模块，go 命令都要用 git 获取。',
+    todo: '安装 git，或由本站提供私有模块：',
+  },
   'case-collision': {
     title: (subject) => `有两个模块只差大小写：${subject}`,
     why: '对 Go 是两个模块，对许多磁盘却是同一个目录；构建会报 case-insensitive import collision。',

@@ -18,6 +18,7 @@ export const modules: Check = {
     'private-host-unreachable',
     'private-vanity',
     'private-pattern-missing',
+    'git-missing',
     'proxy-credentials',
     'major-version-path',
   ],
@@ -95,6 +96,8 @@ async function lookAtDirect(examined: Examined, asked: Asked, facts: Facts): Pro
       return [{ id: 'private-host-unreachable', subject: host, proof, fix: typed(`git ls-remote ${found.repository}`) }];
     case 'no-meta':
       return [{ id: 'private-vanity', subject: path, proof, fix: typed(`curl 'https://${path}?go-get=1'`) }];
+    case 'no-git':
+      return [{ id: 'git-missing', subject: host, proof, fix: typed('apt-get install git', 'yum install git') }];
     case 'unknown':
       return [];
   }

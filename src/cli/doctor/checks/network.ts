@@ -50,7 +50,8 @@ async function lookAtProxy(facts: Facts, entry: ProxyUrl): Promise<readonly Find
   if (answer.status === 401 || answer.status === 407) {
     return [{ id: 'proxy-credentials', subject, proof, fix: proxyCredentials(entry.url, facts.network) }];
   }
-  if (answer.status >= 500) return [{ id: 'proxy-error', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
+  if (answer.status >= 500 || answer.status === 429)
+    return [{ id: 'proxy-error', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
   if (answer.tookMs <= facts.slowMs) return [];
   const slow = [{ ran: `GET ${withoutCredentials(url.href)}`, got: `${(answer.tookMs / 1000).toFixed(1)} s` }];
   return [{ id: 'proxy-slow', subject, proof: slow, fix: typed(`curl -o /dev/null -w '%{time_total}\\n' ${quoted(url.href)}`) }];
