@@ -6,6 +6,7 @@
  * change, and put back by `--undo`.
  */
 import { type ClientFacts, clientSettings } from './client-settings.ts';
+import { sdkPart } from './setup-sh-sdk.ts';
 
 /** A word of the shell that stands for just this text. */
 export function shellQuote(text: string): string {
@@ -21,6 +22,7 @@ export function setupScript(facts: ClientFacts): string {
     '@ADDRESS@': shellQuote(facts.address),
     '@SHOWN@': facts.address,
     '@PLAN@': plan.join('\n'),
+    '@SDK@': sdkPart.replaceAll('@{', '${'),
   };
   return script.replace(/@(?:\{|[A-Z]+@)/g, (mark) => filled[mark] ?? mark);
 }
@@ -31,23 +33,30 @@ const script = String.raw`#!/bin/sh
 #   curl -fsSL HUB/setup.sh | sh                      set it up; a second run changes nothing
 #   curl -fsSL HUB/setup.sh | sh -s -- --dry-run      only say what would change
 #   curl -fsSL HUB/setup.sh | sh -s -- --undo         put back what was there before
+#   curl -fsSL HUB/setup.sh | sh -s -- --go latest    install a Go SDK from the hub first
 set -eu
 
 goyi_setup() {
   hub=@ADDRESS@
   mode=set
   lang=en
+  wanted_go=
+  go=
   case "@{LC_ALL:-@{LC_MESSAGES:-@{LANG:-}}}" in zh*) lang=zh ;; esac
   while [ $# -gt 0 ]; do
     case "$1" in
       --dry-run) mode=dry ;;
       --undo) mode=undo ;;
+      --go) shift; wanted_go="@{1:-latest}" ;;
       --lang) shift; lang="@{1:-en}" ;;
       --help | -h) usage; return 0 ;;
       *) say "there is no option $1" "没有选项 $1" >&2; usage >&2; return 2 ;;
     esac
     shift
   done
+  if [ -n "$wanted_go" ] && [ "$mode" != undo ]; then
+    install_go "$wanted_go" || return
+  fi
   find_go || return 1
   state="@{XDG_STATE_HOME:-$HOME/.local/state}/goyi"
   undo_file="$state/setup.undo"
@@ -58,7 +67,8 @@ goyi_setup() {
   [ "$mode" = dry ] && say "dry run: nothing is changed" "试运行：不作任何修改"
   changed=0
   shadowed=0
-  say "$($go version), settings in $env_file" "$($go version)，设置写在 $env_file"
+  if [ ! -x "@{go:-}" ]; then return 0; fi
+  say "$("$go" version), settings in $env_file" "$("$go" version)，设置写在 $env_file"
 @PLAN@
   if [ "$changed" = 0 ]; then
     say "everything is set already" "一切均已设置好"
@@ -76,7 +86,7 @@ goyi_setup() {
 }
 
 usage() {
-  say "options: --dry-run, --undo, --lang zh|en" "选项：--dry-run（试运行）、--undo（恢复）、--lang zh|en（语言）"
+  say "options: --go VERSION, --dry-run, --undo, --lang zh|en" "选项：--go 版本（先安装 Go SDK）、--dry-run（试运行）、--undo（恢复）、--lang zh|en（语言）"
 }
 
 # say ENGLISH CHINESE
@@ -85,15 +95,16 @@ say() {
 }
 
 find_go() {
-  go=
-  for candidate in "$(command -v go 2>/dev/null || true)" "$HOME/sdk/go/bin/go" /usr/local/go/bin/go; do
+  for candidate in "@{go:-}" "$(command -v go 2>/dev/null || true)" "$HOME/.goyi/sdk/current/bin/go" "$HOME/sdk/go/bin/go" /usr/local/go/bin/go; do
     if [ -n "$candidate" ] && [ -x "$candidate" ]; then
       go=$candidate
       break
     fi
   done
-  if [ -z "$go" ]; then
-    say "there is no go command in PATH: install Go, then run this again" "PATH 中没有 go 命令：请先安装 Go，再运行一次" >&2
+  if [ ! -x "@{go:-}" ]; then
+    if [ "$mode" = dry ] && [ -n "$wanted_go" ]; then return 0; fi
+    say "there is no go command in PATH: run this with --go latest to have one installed from the hub" \
+      "PATH 中没有 go 命令：请加上 --go latest，从本站安装一个" >&2
     return 1
   fi
   env_file=$("$go" env GOENV 2>/dev/null || true)
@@ -103,6 +114,7 @@ find_go() {
   fi
 }
 
+@SDK@
 # What is written in the settings, not what is in effect.
 written() {
   [ -f "$env_file" ] || return 0
