@@ -66,6 +66,9 @@ test('wrong use', async () => {
   await using patient = await Patient.admit();
   assert.equal((await doctor(patient, '--dry-run')).code, 2);
   assert.equal((await doctor(patient, 'another')).code, 2);
+  const gone = await runGoyi(['doctor', `${patient.project}/gone`], patient.env);
+  assert.equal(gone.code, 2);
+  assert.match(gone.output, /there is no folder/);
 });
 
 test('in Chinese', async () => {

@@ -1,4 +1,4 @@
-// Logs that the real go command wrote while it failed, explained by the whole program as a person would feed it.
+// Logs that the real go command wrote while it failed, explained; and the whole program as a person would feed it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { explainLog } from '../src/cli/doctor/explain.ts';
 import { Patient } from './support/doctor-patient.ts';
 import { startScriptedUpstream } from './support/scripted-upstream.ts';
 
@@ -33,11 +34,8 @@ async function goyi(args: readonly string[], input: string): Promise<{ code: num
 }
 
 /** What the go command says, explained: the ids. */
-async function explained(log: string): Promise<readonly string[]> {
-  const { code, output } = await goyi(['doctor', '--explain', '--json'], log);
-  const { explained: found } = JSON.parse(output) as { explained: readonly { readonly id: string }[] };
-  assert.equal(code, found.length > 0 ? 1 : 0);
-  return found.map(({ id }) => id);
+function explained(log: string): readonly string[] {
+  return explainLog(log).explained.map(({ id }) => id);
 }
 
 interface Case {
@@ -94,7 +92,7 @@ for (const { id, args, env, files } of cases)
     for (const [name, text] of Object.entries(files ?? { 'go.mod': goMod })) await patient.write(join('..', `case${folders}`, name), text);
     const { code, output } = await patient.go(args, folder, { GOFLAGS: '', ...env?.() });
     assert.notEqual(code, 0);
-    const ids = await explained(output);
+    const ids = explained(output);
     assert.ok(ids.includes(id), `${ids.join(', ')} of: ${output}`);
     await rm(folder, { recursive: true });
   });
@@ -103,20 +101,23 @@ test('certificate-unknown', async () => {
   const tls = { key: readFileSync(new URL('server.key', certificates)), cert: readFileSync(new URL('server.pem', certificates)) };
   await using upstream = await startScriptedUpstream({ tls });
   const { output } = await patient.go(fresh, patient.project, { GOPROXY: upstream.url });
-  assert.deepEqual(await explained(output), ['certificate-unknown']);
+  assert.deepEqual(explained(output), ['certificate-unknown']);
 });
 
 test('the refusal of a proxy', async () => {
   patient.world.upstream.on(/^fresh\.example/, { status: 403, body: 'denied: not reviewed\n' });
   const { output } = await patient.go(fresh);
   patient.world.upstream.behave();
-  assert.deepEqual(await explained(output), ['proxy-refused']);
+  assert.deepEqual(explained(output), ['proxy-refused']);
 });
 
 test('unknown text says so, in words and with exit code 1; a log without a failure is well', async () => {
   const { code, output } = await goyi(['doctor', '--explain'], 'go: the moon is in the wrong house\n');
   assert.equal(code, 1);
   assert.match(output, /cannot be explained:\n {4}1: go: the moon/);
+  const json = await goyi(['doctor', '--explain', '--json'], 'go: x@v1: reading https://hub/x/@v/v1.info: 403 Forbidden\n');
+  assert.equal(json.code, 1);
+  assert.equal((JSON.parse(json.output) as { explained: readonly { id: string }[] }).explained[0]?.id, 'proxy-refused');
   assert.equal((await goyi(['doctor', '--explain'], 'ok  \tx.example/a\t0.1s\n')).code, 0);
   assert.match((await goyi(['doctor', '--explain', '--lang', 'zh'], 'checksum mismatch\n')).output, /内容与记录不符/);
 });

@@ -316,6 +316,23 @@ test('path-declared-otherwise', async () => {
   assert.ok(findings[0]?.fix.lines.some((line) => line.includes('original.example/m')));
 });
 
+test('what a stranger’s go.mod says is one quoted word in the line to type', async () => {
+  await using patient = await Patient.admit();
+  const bad = patient.world.publish('fork.example/m', 'v1.0.0', { goMod: "module original.example/$(touch${IFS}x)'\n" });
+  await patient.write('go.mod', `${await patient.read('go.mod')}\nrequire fork.example/m v1.0.0\n`);
+  await patient.write('go.sum', (await patient.read('go.sum')) + sumOf(bad));
+  const [finding] = await patient.suffersFrom('path-declared-otherwise');
+  assert.ok(finding?.fix.lines.includes(`go get 'original.example/$(touch\${IFS}x)'\\''@v1.0.0'`), JSON.stringify(finding?.fix.lines));
+});
+
+test('GOPROXY=off: nothing is to be fetched, so no database is missed', async () => {
+  await using patient = await Patient.admit();
+  await patient.download();
+  await patient.set('GOPROXY', 'off');
+  await patient.set('GOSUMDB', undefined);
+  await patient.suffersFrom();
+});
+
 test('major-version-path', async () => {
   await using patient = await Patient.admit();
   await patient.download();

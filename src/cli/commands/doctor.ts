@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HubError } from '../../base/errors.ts';
 import { type CommandSpec, type Invocation, UsageError } from '../command.ts';
@@ -29,6 +30,11 @@ async function diagnose(invocation: Invocation): Promise<number> {
   const { messages, terminal, env, folder, flags, operands, signal } = invocation;
   terminal.progress(() => messages.doctor.looking);
   const options = { env, folder: resolve(folder, operands[0] ?? '.'), signal };
+  const isFolder = await stat(options.folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new UsageError(messages.doctor.noFolder(options.folder));
   const before = await examine(options);
   const isFix = flags['fix'] === true;
   const isDryRun = flags['dry-run'] === true;

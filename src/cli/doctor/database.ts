@@ -25,11 +25,13 @@ export interface DatabaseWay {
   readonly base: URL | undefined;
 }
 
-/** Undefined when GOSUMDB is off or malformed, and when a folder has the database. */
+/** Undefined when GOSUMDB is off or malformed, when a folder has the database, and when nothing may be fetched. */
 export async function wayToDatabase(goSumDb: string, proxies: readonly ProxyEntry[], network: Network): Promise<DatabaseWay | undefined> {
   const entry = goSumDb === 'off' ? undefined : parseChecksumDatabaseEntry(goSumDb);
   if (entry?.ok !== true) return undefined;
   const { key, name, url } = entry.value;
+  // With GOPROXY=off nothing is fetched that would have to be checked.
+  if (proxies[0]?.kind === 'off') return undefined;
   if (url !== undefined) return { key, asked: [], base: new URL(url) };
   const asked: { url: URL; answer: Answer }[] = [];
   for (const proxy of proxies) {

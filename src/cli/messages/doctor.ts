@@ -10,6 +10,7 @@ interface DoctorTexts {
   readonly dryRunFlag: string;
   readonly explainFlag: string;
   readonly dryRunNeedsFix: string;
+  readonly noFolder: (folder: string) => string;
   readonly looking: string;
   readonly error: string;
   readonly warning: string;
@@ -35,6 +36,7 @@ export const zh: DoctorTexts = {
   dryRunFlag: '与 --fix 一起使用：只说明将会做什么',
   explainFlag: '从标准输入读取失败的 go 日志并解释',
   dryRunNeedsFix: '--dry-run 需与 --fix 一起使用',
+  noFolder: (folder) => `没有目录 ${folder}`,
   looking: '正在检查',
   error: '错误：',
   warning: '警告：',
@@ -60,6 +62,7 @@ export const en: DoctorTexts = {
   dryRunFlag: 'with --fix: only say what would be done',
   explainFlag: 'read the log of a failed go command from standard input and explain it',
   dryRunNeedsFix: '--dry-run goes with --fix',
+  noFolder: (folder) => `there is no folder ${folder}`,
   looking: 'looking',
   error: 'error:',
   warning: 'warning:',

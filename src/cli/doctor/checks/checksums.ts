@@ -4,9 +4,13 @@ import { HubError } from '../../../base/errors.ts';
 import { withoutCredentials } from '../../../base/log.ts';
 import type { GoSumLine } from '../../../protocol/go-sum.ts';
 import { nameOf } from '../../../protocol/main-go-mod.ts';
+import { escapePath } from '../../../protocol/module-path.ts';
+import { escapeVersion } from '../../../protocol/version.ts';
 import type { Facts } from '../facts.ts';
 import { type Check, type Finding, type FindingId, type Fix, type Proof, typed } from '../finding.ts';
 import type { Examined } from '../module-bench.ts';
+import { below } from '../proxy-list.ts';
+import { quoted } from '../setting-fix.ts';
 
 /** `checksum mismatch`: of go.sum, module cache, proxy and database, which one differs? */
 export const checksums: Check = {
@@ -85,12 +89,13 @@ function makeFinding({ id, kind, hashes, examined }: Case, facts: Facts): Findin
   const { module, cached, asked, sumZip, sumMod } = examined;
   const name = nameOf(module);
   const extension = kind === 'zip' ? '.zip' : '.mod';
-  const base = asked?.end.kind === 'found' ? withoutCredentials(asked.end.base.href) : '';
+  const rest = `${escapePath(module.path)}/@v/${escapeVersion(module.version)}${extension}`;
+  const url = asked?.end.kind === 'found' ? withoutCredentials(below(asked.end.base, rest).href) : '';
   const line = (kind === 'zip' ? sumZip : sumMod).find(({ hash }) => hash === hashes.sum);
   const ran: Readonly<Record<Place, string>> = {
     sum: `go.sum:${line?.line ?? 0}`,
     cache: `${cached.files}${extension}`,
-    proxy: `GET ${base} ${name}${extension}`,
+    proxy: `GET ${url}`,
     database: `GOSUMDB ${name}${kind === 'mod' ? '/go.mod' : ''}`,
   };
   const proof: Proof[] = (['sum', 'cache', 'proxy', 'database'] as const).flatMap((place) => {
@@ -154,7 +159,10 @@ function damageOf(examined: Examined): Finding | undefined {
 function forgetFix({ module, cached }: Examined): Fix {
   const files = ['.zip', '.ziphash', '.mod', '.lock'].map((extension) => `${cached.files}${extension}`);
   return {
-    lines: [`chmod -R u+w ${cached.folder} && rm -rf ${cached.folder} ${cached.files}.zip ${cached.files}.ziphash ${cached.files}.mod`],
+    lines: [
+      ...(cached.unpacked === undefined ? [] : [`chmod -R u+w ${quoted(cached.folder)}`]),
+      `rm -rf ${[cached.folder, ...files].map(quoted).join(' ')}`,
+    ],
     undo: [`go mod download ${nameOf(module)}`],
     apply: async () => {
       await makeWritable(cached.folder);

@@ -6,6 +6,7 @@ import { type Check, type Finding, type Proof, typed } from '../finding.ts';
 import type { Asked, Examined, Step } from '../module-bench.ts';
 import { describe } from '../network.ts';
 import { lookAtRepository } from '../repository.ts';
+import { quoted } from '../setting-fix.ts';
 import { proxyCredentials } from './network.ts';
 
 /** Modules that cannot be got, and what the go command does then. */
@@ -93,7 +94,7 @@ async function lookAtDirect(examined: Examined, asked: Asked, facts: Facts): Pro
     case 'credentials':
       return [{ id: 'private-credentials', subject: host, proof, fix: credentialLines(found.repository) }];
     case 'unreachable':
-      return [{ id: 'private-host-unreachable', subject: host, proof, fix: typed(`git ls-remote ${found.repository}`) }];
+      return [{ id: 'private-host-unreachable', subject: host, proof, fix: typed(`git ls-remote ${quoted(found.repository)}`) }];
     case 'no-meta':
       return [{ id: 'private-vanity', subject: path, proof, fix: typed(`curl 'https://${path}?go-get=1'`) }];
     case 'no-git':
@@ -104,10 +105,10 @@ async function lookAtDirect(examined: Examined, asked: Asked, facts: Facts): Pro
 }
 
 function credentialLines(repository: string): Finding['fix'] {
-  if (!/^https?:/.test(repository)) return typed(`git ls-remote ${repository}`, 'ssh-add -l');
+  if (!/^https?:/.test(repository)) return typed(`git ls-remote ${quoted(repository)}`, 'ssh-add -l');
   const { host } = new URL(repository);
   return typed(
-    `git config --global url."ssh://git@${host}/".insteadOf "https://${host}/"`,
+    `git config --global ${quoted(`url.ssh://git@${host}/.insteadOf`)} ${quoted(`https://${host}/`)}`,
     `# ~/.netrc: machine ${host} login USER password TOKEN`,
   );
 }
@@ -150,7 +151,7 @@ function unreadLine(line: number, reason: string, text: string): Finding {
   const got = text.split('\n')[line - 1]?.trim() ?? '';
   const subject = `go.mod:${line}: ${got}`;
   const [, path = 'MODULE', major = '2'] = /([^\s"]+)\s+v(\d+)\./.exec(got) ?? [];
-  const fix = typed(`go get ${path}/v${major}@latest`, `go get ${path}@latest`);
+  const fix = typed(`go get ${quoted(`${path}/v${major}@latest`)}`, `go get ${quoted(`${path}@latest`)}`);
   return { id: 'major-version-path', subject, proof: [{ ran: `go.mod:${line}`, got: reason }], fix };
 }
 
@@ -163,8 +164,8 @@ function lookAtDeclared({ module, cached, asked }: Examined, { project }: Facts)
   // A retired /vN of gopkg.in and the like is compared by the go command as text, too.
   const fix = typed(
     `go mod edit -droprequire=${module.path}`,
-    `go get ${declared}@${module.version}`,
-    `go mod edit -replace=${declared}=${nameOf(module)}`,
+    `go get ${quoted(`${declared}@${module.version}`)}`,
+    `go mod edit ${quoted(`-replace=${declared}=${nameOf(module)}`)}`,
   );
   const proof = [{ ran: `${nameOf(module)}/go.mod`, got: `module ${declared}` }];
   return [{ id: 'path-declared-otherwise', subject: nameOf(module), proof, fix }];
