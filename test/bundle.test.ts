@@ -1,18 +1,20 @@
 // A courier's round: a bundle is made outside, carried in, and a stock go command builds there with nothing but the hub inside; what is missing is wished for and carried in next.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { VerifierKey } from '../src/protocol/note.ts';
 import { goyiIn, keyOf, outside } from './support/bundle-world.ts';
 import { runGo } from './support/go-command.ts';
-import { ask, eventually } from './support/hub-client.ts';
+import { ask, eventually, freePort } from './support/hub-client.ts';
 import type { HubProcess } from './support/hub-process.ts';
 import { type SyntheticWorld, startWorld } from './support/synthetic-world.ts';
 
 const run = promisify(execFile);
+const launcher = fileURLToPath(new URL('../bin/goyi.mjs', import.meta.url));
 
 let world: SyntheticWorld;
 let hub: HubProcess;
@@ -174,6 +176,14 @@ test('served from the file itself, or extracted, it does the same', async () => 
   const extracted = await goyiIn(world, 'inside')('extract', path('first.goyi'), '--to', folder);
   assert.equal(extracted.code, 0, extracted.output);
   for (const args of everyday) await goAnew(args, `file://${folder}/modules`);
+  const port = await freePort();
+  const env = { PATH: process.env['PATH'] ?? '', LANG: 'C', GOYI_DATA_DIR: path('inside') };
+  const server = spawn(process.execPath, [launcher, 'bundle', 'serve', path('first.goyi'), '--listen', `127.0.0.1:${port}`], { env });
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  await new Promise((resolve) => server.stdout.once('data', resolve));
+  for (const args of everyday) await goAnew(args, `http://127.0.0.1:${port}`);
+  server.kill('SIGTERM');
+  assert.equal(await ended, 0);
 });
 
 test('what is missing is wished for, carried in as a delta, and there', async () => {

@@ -9,6 +9,7 @@ import { silentLog } from '../base/log.ts';
 import { type MetadataBench, metadataContract, rowOf } from './contract.ts';
 import { accessContract } from './access-contract.ts';
 import { newLeaseOwner } from './leases.ts';
+import { importContract } from './import-contract.ts';
 import { jobsContract } from './jobs-contract.ts';
 import { ownLogsContract } from './own-logs-contract.ts';
 import { migrations } from './migrations/all.ts';
@@ -70,6 +71,7 @@ for (const [name, make] of [
   ownLogsContract(name, make);
   accessContract(name, make);
   jobsContract(name, make);
+  importContract(name, make);
 }
 
 suite('the file', () => {
