@@ -193,11 +193,11 @@ export function talk(
   });
 }
 
-/** Resolves when the condition holds. @throws after 5 s */
+/** Resolves when the condition holds. @throws after 30 s, which only a machine that does much else needs */
 export async function until(condition: () => boolean): Promise<void> {
-  const endMs = performance.now() + 5_000;
+  const endMs = performance.now() + 30_000;
   while (!condition()) {
-    if (performance.now() > endMs) throw new Error('the condition did not come true in 5 s');
+    if (performance.now() > endMs) throw new Error('the condition did not come true in 30 s');
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
