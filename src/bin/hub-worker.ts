@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
+import { Executables } from '../hub/executables.ts';
 import { splitPatterns } from '../protocol/module-pattern.ts';
 import { createHubServer, type HubServer, type TlsMaterial } from '../server/http-server.ts';
 import { aggregate, createTelemetry, type MetricsSnapshot, type Telemetry } from '../server/telemetry.ts';
@@ -52,6 +53,7 @@ class HubWorker {
     const server = createHubServer({
       station: hub.station,
       sdks: hub.sdks,
+      executables: new Executables(hub.store),
       hooks: webhooks?.hooks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),

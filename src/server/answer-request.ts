@@ -33,6 +33,7 @@ import { clientAddress, welcomePage } from './welcome.ts';
 export interface AnsweringParts {
   readonly station: Station;
   readonly sdks: SdkAnswersParts['sdks'];
+  readonly executables: SdkAnswersParts['executables'];
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: ServerAccess;

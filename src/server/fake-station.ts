@@ -64,6 +64,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       warm: () => Promise.reject(new HubError('not-found', 'nothing is warmed here')),
       ...station,
     },
+    executables: { list: async () => [], open: () => Promise.reject(new HubError('not-found', 'no executable is here')) },
     sdks: {
       list: async () => [],
       describe: () => Promise.reject(new HubError('not-found', 'no SDK is here')),

@@ -1,5 +1,6 @@
 import { type SdkRelease, SDK_PATH, formatSdkIndex } from '../protocol/sdk-index.ts';
 import { HubError } from '../base/errors.ts';
+import type { Executables } from '../hub/executables.ts';
 import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
 import { formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
 import type { Exchange } from './exchange.ts';
@@ -10,6 +11,7 @@ import { clientAddress, prefersChinese } from './welcome.ts';
 
 export interface SdkAnswersParts {
   readonly sdks: Pick<SdkShelf, 'list' | 'describe' | 'open'>;
+  readonly executables: Pick<Executables, 'list' | 'open'>;
   readonly publicUrl: string | undefined;
   readonly secure: boolean;
 }
@@ -23,6 +25,8 @@ export interface SdkQuestion {
 }
 
 const SHA256 = '.sha256';
+/** Below `/dl/`: goyi itself. */
+const EXECUTABLES = 'goyi/';
 /** As many lines of releases as the Go project supports at a time. */
 const SUPPORTED_LINES = 2;
 
@@ -42,6 +46,7 @@ export class SdkAnswers {
     const options = { fill, client: exchange.req.socket.remoteAddress };
     const file = path.slice(SDK_PATH.length);
     if (file === '') return this.#list(exchange, new URLSearchParams(query), options);
+    if (file.startsWith(EXECUTABLES)) return this.#executable(exchange, file.slice(EXECUTABLES.length));
     const isDigest = file.endsWith(SHA256);
     const name = parseArchiveName(isDigest ? file.slice(0, -SHA256.length) : file);
     if (!name.ok) throw new HubError('not-found', `no such file here: ${name.reason}`);
@@ -56,6 +61,22 @@ export class SdkAnswers {
       throw new HubError('canceled', 'the client left');
     }
     await sendServed(this.#sender, exchange, served);
+  }
+
+  /** `goyi/` lists names, one a line; `goyi/NAME` and `goyi/NAME.sha256` are as of an SDK. */
+  async #executable(exchange: Exchange, file: string): Promise<void> {
+    const { executables } = this.#parts;
+    const caching = ['Cache-Control', shortLived(exchange)];
+    if (file === '') {
+      const names = await executables.list();
+      return sendText(this.#sender, exchange, 200, TEXT, names.map((name) => `${name}\n`).join(''), caching);
+    }
+    const isDigest = file.endsWith(SHA256);
+    const served = await executables.open(isDigest ? file.slice(0, -SHA256.length) : file, exchange.signal);
+    if (!isDigest && !exchange.isOver) return await sendServed(this.#sender, exchange, served);
+    await served.blob[Symbol.asyncDispose]();
+    if (exchange.isOver) throw new HubError('canceled', 'the client left');
+    sendText(this.#sender, exchange, 200, TEXT, served.sha256, caching);
   }
 
   async #list(exchange: Exchange, query: URLSearchParams, options: { fill: boolean; client: string | undefined }): Promise<void> {
