@@ -40,7 +40,7 @@ export async function startGitServer(folder: string, login?: { readonly username
   return gitServer;
 }
 
-async function runBackend(folder: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function runBackend(folder: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://git');
   const { PATH = '' } = process.env;
   const header = (name: string): string => String(request.headers[name] ?? '');
