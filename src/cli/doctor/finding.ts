@@ -11,6 +11,7 @@ export const severities = {
   'toolchain-absent': 'error',
   'variable-shadowed': 'warning',
   'value-quoted': 'error',
+  'setting-ignored': 'warning',
   'goflags-insecure': 'error',
   'sumdb-malformed': 'error',
   'sumdb-off': 'error',

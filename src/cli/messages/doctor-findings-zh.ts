@@ -32,6 +32,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: 'go env -w 的文件没有引号语法：= 之后的内容原样生效。',
     todo: '去掉引号：',
   },
+  'setting-ignored': {
+    title: (subject) => `go 命令忽略了设置文件中的一行：${subject}`,
+    why: 'go env -w 的文件只有 NAME=VALUE 这样的行：没有 export，没有小写名称，行首没有空格。',
+    todo: '删除这一行；若确有需要，应这样写：',
+  },
   'goflags-insecure': {
     title: (subject) => `${subject} 含有自 1.17 起不再接受的参数`,
     why: '-insecure 已被移除，带着它 go get 会失败。GOINSECURE 可对指定模块允许明文 http，校验照常进行。',
