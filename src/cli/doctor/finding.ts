@@ -29,6 +29,7 @@ export const severities = {
   'database-unreachable': 'error',
   'database-certificate': 'error',
   'database-other-key': 'error',
+  'database-slow': 'warning',
   'outbound-proxy-invalid': 'error',
   'outbound-proxy-tls': 'error',
   'outbound-proxy-unreachable': 'error',

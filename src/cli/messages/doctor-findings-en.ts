@@ -126,6 +126,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: 'Its head is not signed by the key that GOSUMDB names: another database, a key that was changed, or somebody in between.',
     todo: 'Compare the key with the one that its owner published:',
   },
+  'database-slow': {
+    title: (subject) => `the checksum database ${subject} answers slowly`,
+    why: 'Every module that is new to go.sum is looked up there, each look-up with several questions.',
+    todo: 'Use a proxy that relays the database, or a nearer address:',
+  },
   'outbound-proxy-invalid': {
     title: (subject) => `${subject} cannot be understood`,
     why: 'Go silently goes without a proxy then, or fails.',

@@ -114,6 +114,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: '其树头不是由 GOSUMDB 所写的密钥签名：另一个数据库、密钥已更换，或中间有人。',
     todo: '与其所有者公布的密钥核对：',
   },
+  'database-slow': {
+    title: (subject) => `校验数据库 ${subject} 响应缓慢`,
+    why: 'go.sum 中没有的每个模块都要在那里查询，每次查询要问好几个问题。',
+    todo: '使用会转发数据库的代理，或更近的网址：',
+  },
   'outbound-proxy-invalid': { title: (subject) => `${subject} 无法理解`, why: '此时 Go 会悄悄不用代理，或者失败。', todo: '应这样写：' },
   'outbound-proxy-tls': {
     title: (subject) => `${subject} 并不支持 TLS`,
