@@ -83,6 +83,11 @@ const cases: readonly Case[] = [
     goSays: /GOPROXY|proxy URL|first path segment/,
   },
   {
+    id: 'setting-ignored',
+    fault: async (patient) => await appendFile(envFile(patient), '# mine\n\nexport GOPROXY=https://hub.corp.example\n'),
+    cure: async (patient) => await writeFile(envFile(patient), (await readFile(envFile(patient), 'utf8')).replace(/^export.*\n/m, '')),
+  },
+  {
     id: 'modules-off',
     fault: (patient) => patient.set('GO111MODULE', 'off'),
     goSays: /GO111MODULE=off|modules disabled/,

@@ -2,8 +2,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HubError } from '../../base/errors.ts';
 import { type CommandSpec, type Invocation, UsageError } from '../command.ts';
-import { type Applied, applyFixes, type Examination, examine } from '../doctor/examine.ts';
-import { explainLog, LOG_LENGTH_MAX } from '../doctor/explain.ts';
+import type { Applied, Examination } from '../doctor/examine.ts';
 import { type Finding, severities } from '../doctor/finding.ts';
 import { exitCodes } from '../exit-code.ts';
 
@@ -29,6 +28,8 @@ export const doctorCommand: CommandSpec = {
 async function diagnose(invocation: Invocation): Promise<number> {
   const { messages, terminal, env, folder, flags, operands, signal } = invocation;
   terminal.progress(() => messages.doctor.looking);
+  // Loaded only here: the other commands start sooner, and a serving primary stays small.
+  const { applyFixes, examine } = await import('../doctor/examine.ts');
   const options = { env, folder: resolve(folder, operands[0] ?? '.'), signal };
   const isFolder = await stat(options.folder).then(
     (found) => found.isDirectory(),
@@ -107,7 +108,8 @@ function tellFinding({ id, subject, proof, fix }: Finding, isDryRun: boolean, { 
 async function explain(invocation: Invocation): Promise<number> {
   const { terminal, messages, openStdin, signal } = invocation;
   const { doctor } = messages;
-  const { explained, unknown } = explainLog(await readLog(openStdin(signal)));
+  const { explainLog, LOG_LENGTH_MAX } = await import('../doctor/explain.ts');
+  const { explained, unknown } = explainLog(await readLog(openStdin(signal), LOG_LENGTH_MAX));
   const means = (id: (typeof explained)[number]['id']): { readonly title: string; readonly why: string } => messages.explain[id];
   terminal.value({
     ok: explained.length === 0 && unknown.length === 0,
@@ -130,12 +132,12 @@ async function explain(invocation: Invocation): Promise<number> {
   return exitCodes.done;
 }
 
-async function readLog(input: AsyncIterable<Uint8Array>): Promise<string> {
+async function readLog(input: AsyncIterable<Uint8Array>, sizeMaxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const chunk of input) {
     sizeBytes += chunk.length;
-    if (sizeBytes > LOG_LENGTH_MAX) throw new HubError('too-large', `the log is longer than ${LOG_LENGTH_MAX} bytes`);
+    if (sizeBytes > sizeMaxBytes) throw new HubError('too-large', `the log is longer than ${sizeMaxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -47,6 +47,8 @@ export class Settings {
   readonly written: ReadonlyMap<string, string>;
   /** Undefined: there is none. */
   readonly file: string | undefined;
+  /** Lines of that file that the go command passes over without a word. */
+  readonly ignored: readonly string[];
   readonly #toolchain: string;
 
   constructor(parts: {
@@ -54,12 +56,14 @@ export class Settings {
     effective: Readonly<Record<string, string>>;
     written: ReadonlyMap<string, string>;
     file: string | undefined;
+    ignored: readonly string[];
     toolchain: string;
   }) {
     this.#env = parts.env;
     this.#effective = parts.effective;
     this.written = parts.written;
     this.file = parts.file;
+    this.ignored = parts.ignored;
     this.#toolchain = parts.toolchain;
   }
 
@@ -118,18 +122,23 @@ async function readSettings(go: GoTool | undefined, env: Env, signal: AbortSigna
   const effective = said?.code === 0 ? (JSON.parse(said.stdout) as Record<string, string>) : {};
   const place = effective['GOENV'];
   const file = place === undefined || place === '' || place === 'off' ? undefined : place;
-  const written = file === undefined ? new Map<string, string>() : await readSettingsFile(file);
-  const ofSdk = await readSettingsFile(join(effective['GOROOT'] ?? '', 'go.env'));
+  const lines = file === undefined ? [] : await linesOf(file);
+  const written = settingsIn(lines);
+  const ofSdk = settingsIn(await linesOf(join(effective['GOROOT'] ?? '', 'go.env')));
   const toolchain = env['GOTOOLCHAIN'] || written.get('GOTOOLCHAIN') || ofSdk.get('GOTOOLCHAIN') || 'auto';
-  return new Settings({ env, effective, written, file, toolchain });
+  const ignored = lines.filter((line) => !/^(?:[A-Z][^=]*=|\s*(?:#|$))/.test(line));
+  return new Settings({ env, effective, written, file, ignored, toolchain });
 }
 
-async function readSettingsFile(file: string): Promise<ReadonlyMap<string, string>> {
+async function linesOf(file: string): Promise<readonly string[]> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  const lines = text.slice(0, FILE_LENGTH_MAX).split('\n');
+  return text.slice(0, FILE_LENGTH_MAX).split(/\r?\n/);
+}
+
+function settingsIn(lines: readonly string[]): ReadonlyMap<string, string> {
   return new Map(
     lines.flatMap((line) => {
-      const [, name, value] = /^([A-Z]\w*)=(.*?)\r?$/.exec(line) ?? [];
+      const [, name, value] = /^([A-Z]\w*)=(.*)$/.exec(line) ?? [];
       return name === undefined || value === undefined ? [] : [[name, value] as const];
     }),
   );

@@ -36,6 +36,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: 'The file of `go env -w` has no quoting: what stands after = is taken as it is.',
     todo: 'Write the value without them:',
   },
+  'setting-ignored': {
+    title: (subject) => `the go command passes over a line of its settings: ${subject}`,
+    why: 'The file of `go env -w` holds lines NAME=VALUE and nothing else: no export, no small letters, no blanks in front.',
+    todo: 'Take the line out, and write it so if it is wanted:',
+  },
   'goflags-insecure': {
     title: (subject) => `${subject} has a flag that no go command since 1.17 accepts`,
     why: '`-insecure` was removed; go get fails with it. GOINSECURE allows plain http for chosen modules, and checksums stay checked.',
@@ -120,6 +125,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     title: (subject) => `what answers for ${subject} has another key`,
     why: 'Its head is not signed by the key that GOSUMDB names: another database, a key that was changed, or somebody in between.',
     todo: 'Compare the key with the one that its owner published:',
+  },
+  'database-slow': {
+    title: (subject) => `the checksum database ${subject} answers slowly`,
+    why: 'Every module that is new to go.sum is looked up there, each look-up with several questions.',
+    todo: 'Use a proxy that relays the database, or a nearer address:',
   },
   'outbound-proxy-invalid': {
     title: (subject) => `${subject} cannot be understood`,

@@ -32,6 +32,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: 'go env -w 的文件没有引号语法：= 之后的内容原样生效。',
     todo: '去掉引号：',
   },
+  'setting-ignored': {
+    title: (subject) => `go 命令忽略了设置文件中的一行：${subject}`,
+    why: 'go env -w 的文件只有 NAME=VALUE 这样的行：没有 export，没有小写名称，行首没有空格。',
+    todo: '删除这一行；若确有需要，应这样写：',
+  },
   'goflags-insecure': {
     title: (subject) => `${subject} 含有自 1.17 起不再接受的参数`,
     why: '-insecure 已被移除，带着它 go get 会失败。GOINSECURE 可对指定模块允许明文 http，校验照常进行。',
@@ -108,6 +113,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     title: (subject) => `以 ${subject} 之名回答的一方使用另一把密钥`,
     why: '其树头不是由 GOSUMDB 所写的密钥签名：另一个数据库、密钥已更换，或中间有人。',
     todo: '与其所有者公布的密钥核对：',
+  },
+  'database-slow': {
+    title: (subject) => `校验数据库 ${subject} 响应缓慢`,
+    why: 'go.sum 中没有的每个模块都要在那里查询，每次查询要问好几个问题。',
+    todo: '使用会转发数据库的代理，或更近的网址：',
   },
   'outbound-proxy-invalid': { title: (subject) => `${subject} 无法理解`, why: '此时 Go 会悄悄不用代理，或者失败。', todo: '应这样写：' },
   'outbound-proxy-tls': {

@@ -1,4 +1,4 @@
-import { chmod, lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readFile, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubError } from '../../../base/errors.ts';
 import { withoutCredentials } from '../../../base/log.ts';
@@ -137,7 +137,11 @@ async function replaceLine(file: string, number: number, old: string, proved: st
   // Two equal lines would stand there, where the right one was there as well.
   if (lines.includes(proved)) lines.splice(at, 1);
   else lines[at] = proved;
-  await writeFile(file, lines.join('\n'));
+  // Beside it and then in its place: whoever is interrupted has the old file or the new one.
+  const place = await realpath(file);
+  const beside = `${place}.goyi-${process.pid}`;
+  await writeFile(beside, lines.join('\n'), { mode: (await stat(place)).mode });
+  await rename(beside, place);
 }
 
 /** What `go mod verify` finds: a zip, or an unpacked folder, that is not what was put there. */

@@ -53,7 +53,7 @@ async function lookAtProxy(facts: Facts, entry: ProxyUrl): Promise<readonly Find
   if (answer.status >= 500 || answer.status === 429)
     return [{ id: 'proxy-error', subject, proof, fix: typed(`curl -v ${quoted(withoutCredentials(url.href))}`) }];
   if (answer.tookMs <= facts.slowMs) return [];
-  const slow = [{ ran: `GET ${withoutCredentials(url.href)}`, got: `${(answer.tookMs / 1000).toFixed(1)} s` }];
+  const slow = [{ ran: `GET ${withoutCredentials(url.href)}`, got: seconds(answer.tookMs) }];
   return [{ id: 'proxy-slow', subject, proof: slow, fix: typed(`curl -o /dev/null -w '%{time_total}\\n' ${quoted(url.href)}`) }];
 }
 
@@ -63,6 +63,10 @@ export function proxyCredentials(url: URL, network: Network): Finding['fix'] {
   return url.protocol === 'https:' ? typed(line) : typed(`# GOPROXY: https://${url.host}${url.pathname}`, line);
 }
 
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
 function certificateFix(code: string): Finding['fix'] {
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') return typed('date');
   return typed('cp COMPANY-CA.crt /usr/local/share/ca-certificates/ && update-ca-certificates', 'export SSL_CERT_FILE=COMPANY-CA.pem');
@@ -70,7 +74,7 @@ function certificateFix(code: string): Finding['fix'] {
 
 /** The checksum database on the way that the go command takes to it. */
 export const databaseNetwork: Check = {
-  finds: ['database-unreachable', 'database-certificate', 'database-other-key'],
+  finds: ['database-unreachable', 'database-certificate', 'database-other-key', 'database-slow'],
   async run(facts) {
     const way = await facts.modules.wayToDatabase();
     if (way === undefined) return [];
@@ -91,7 +95,9 @@ export const databaseNetwork: Check = {
       return [{ id: 'database-certificate', subject, proof, fix: certificateFix(answer.code) }];
     if (answer.kind === 'failed' || answer.status !== 200) return [{ id: 'database-unreachable', subject, proof, fix }];
     const head = openTreeNote(answer.body.toString('utf8'), way.key);
-    if (head.ok) return [];
+    const ran = `GET ${withoutCredentials(url.href)}`;
+    if (head.ok && answer.tookMs <= facts.slowMs) return [];
+    if (head.ok) return [{ id: 'database-slow', subject, proof: [{ ran, got: seconds(answer.tookMs) }], fix }];
     return [{ id: 'database-other-key', subject, proof: [...proof, { ran: 'GOSUMDB', got: head.reason }], fix: typed('go env GOSUMDB') }];
   },
 };

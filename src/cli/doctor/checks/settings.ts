@@ -5,14 +5,19 @@ import { wayToDatabase } from '../database.ts';
 import type { Facts } from '../facts.ts';
 import { type Check, type Finding, typed } from '../finding.ts';
 import { below } from '../proxy-list.ts';
-import { settingFix, shown } from '../setting-fix.ts';
+import { quoted, settingFix, shown } from '../setting-fix.ts';
 
 /** What is written with `go env -w` and has no effect, because the environment says something else. */
 export const shadowing: Check = {
-  finds: ['variable-shadowed', 'value-quoted'],
+  finds: ['variable-shadowed', 'value-quoted', 'setting-ignored'],
   async run(facts) {
     const { settings, env } = facts;
-    const found: Finding[] = [];
+    const found: Finding[] = settings.ignored.map((line) => {
+      const [, assignment] = /^\s*(?:export\s+|set\s+)?([A-Z]\w*=.*)$/i.exec(line) ?? [];
+      const [name = '', ...rest] = (assignment ?? '').split('=');
+      const better = name === '' ? 'go env -w NAME=VALUE' : `go env -w ${quoted(`${name.toUpperCase()}=${rest.join('=')}`)}`;
+      return { id: 'setting-ignored', subject: line, proof: [{ ran: settings.file ?? 'go env GOENV', got: line }], fix: typed(better) };
+    });
     for (const [name, value] of settings.written) {
       const own = env[name];
       if (own && own !== value) {
