@@ -92,6 +92,11 @@ export async function createBundle(
   return new Maker(request, parts, watch, signal).run();
 }
 
+interface Hashes {
+  readonly sha256: string;
+  readonly h1: string | undefined;
+}
+
 class Maker {
   readonly #request: CreateRequest;
   readonly #parts: CreateParts;
@@ -101,6 +106,9 @@ class Maker {
   readonly #lacks: Lack[] = [];
   readonly #entries = new Map<string, ManifestEntry>();
   readonly #bytes = new Map<string, Buffer>();
+  readonly #hashes = new Map<string, Promise<Hashes>>();
+  /** More may wait here than in front of the threads. */
+  readonly #proving = new Gate({ slotsMax: PROVE_SLOTS, queueMax: QUEUE_MAX });
 
   constructor(request: CreateRequest, parts: CreateParts, watch: CreateWatch, signal: AbortSignal) {
     this.#request = request;
@@ -176,7 +184,13 @@ class Maker {
     };
     const small = this.#fetchParts(onFile);
     const zips = this.#fetchParts(onFile, ZIP_SLOTS);
-    await Promise.all(fresh.map((wanted) => fetchFile(wanted, wanted.file === 'zip' ? zips : small, this.#signal)));
+    await Promise.all(
+      fresh.map(async (wanted) => {
+        const isHere = await fetchFile(wanted, wanted.file === 'zip' ? zips : small, this.#signal);
+        // Proved while the next ones come.
+        if (isHere && wanted.file === 'zip') void this.#hash(wanted).catch(() => {});
+      }),
+    );
     const trees = [...(since === undefined ? [] : [since.head.tree]), ...known];
     return fetchRecords({ database, versions, known: trees, made: this.#parts.made, onRecord: () => onFile(0) }, small, this.#signal);
   }
@@ -215,7 +229,7 @@ class Maker {
     if (sizeBytes === undefined || !isProved) return;
     try {
       if (sizeBytes > FILE_BYTES_MAX[file]) throw new HubError('zip-invalid', `it has ${sizeBytes} bytes`);
-      const { sha256, h1 } = await this.#hash({ path, version, file }, name);
+      const { sha256, h1 } = await this.#hash({ path, version, file });
       const recorded = file === 'zip' ? record?.zipHash : record?.modHash;
       if (h1 !== undefined && recorded !== undefined && h1 !== recorded)
         throw new HubError('checksum-mismatch', `its bytes have ${h1}, ${this.#request.database.name} recorded ${recorded}`);
@@ -226,8 +240,29 @@ class Maker {
     }
   }
 
-  async #hash({ path, version, file }: Wanted, name: string): Promise<{ readonly sha256: string; readonly h1: string | undefined }> {
-    if (file === 'zip') return this.#parts.proveZip({ localPath: this.#staging.path(name), module: path, version }, this.#signal);
+  /** Of a file in staging, each read once. @throws {HubError} zip-invalid, upstream-invalid, storage-fault */
+  #hash(wanted: Wanted): Promise<Hashes> {
+    const name = moduleFileKey(wanted.path, wanted.version, wanted.file);
+    let hashing = this.#hashes.get(name);
+    if (hashing === undefined) {
+      hashing = this.#read(wanted, name);
+      this.#hashes.set(name, hashing);
+    }
+    return hashing;
+  }
+
+  async #prove({ path, version }: Wanted, name: string): Promise<Hashes> {
+    const leave = await this.#proving.enter({ priority: 'waited-for' }, this.#signal);
+    try {
+      return await this.#parts.proveZip({ localPath: this.#staging.path(name), module: path, version }, this.#signal);
+    } finally {
+      leave();
+    }
+  }
+
+  async #read(wanted: Wanted, name: string): Promise<Hashes> {
+    const { file, version } = wanted;
+    if (file === 'zip') return this.#prove(wanted, name);
     const bytes = await this.#staging.read(name);
     const sha256 = hash('sha256', bytes);
     if (file === 'mod') return { sha256, h1: hashGoMod(bytes) };
