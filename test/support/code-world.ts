@@ -51,7 +51,8 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const proxy = startProxy({ port, dead, hosts });
+  const tunnels = new Set<Socket>();
+  const proxy = startProxy({ port, dead, hosts, tunnels });
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   return {
@@ -63,6 +64,7 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
     requests,
     hosts,
     async [Symbol.asyncDispose]() {
+      for (const tunnel of tunnels) tunnel.destroy();
       for (const one of [proxy, server]) {
         one.close();
         one.closeAllConnections();
@@ -72,11 +74,20 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
   };
 }
 
-function startProxy({ port, dead, hosts }: { port: number; dead: ReadonlySet<string>; hosts: string[] }): Server {
+interface ProxyParts {
+  readonly port: number;
+  readonly dead: ReadonlySet<string>;
+  readonly hosts: string[];
+  /** What no server knows of any more once it is a tunnel. */
+  readonly tunnels: Set<Socket>;
+}
+
+function startProxy({ port, dead, hosts, tunnels }: ProxyParts): Server {
   const proxy = createServer((_, response) => void response.writeHead(400).end());
   proxy.on('connect', (request, client: Socket) => {
     const [host = '', targetPort] = (request.url ?? '').split(':');
     hosts.push(host);
+    tunnels.add(client);
     client.on('error', () => client.destroy());
     if (targetPort !== '443' || dead.has('*') || dead.has(host)) {
       client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
@@ -87,7 +98,10 @@ function startProxy({ port, dead, hosts }: { port: number; dead: ReadonlySet<str
       client.pipe(target).pipe(client);
     });
     target.on('error', () => client.destroy());
-    client.on('close', () => target.destroy());
+    client.on('close', () => {
+      tunnels.delete(client);
+      target.destroy();
+    });
   });
   return proxy;
 }
