@@ -3,7 +3,7 @@
  * any name on port 443 leads to it. So a hub meets real names, real certificates and real git, and no packet leaves the machine.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -24,6 +24,8 @@ export interface CodeWorld extends AsyncDisposable {
   readonly dead: Set<string>;
   /** `GET vanity.example/lib?go-get=1`, in the order they came. */
   readonly requests: string[];
+  /** Answers git's requests instead of git while it is set. */
+  trouble: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** Every host that the proxy was asked for. */
   readonly hosts: string[];
 }
@@ -41,6 +43,7 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
     const url = new URL(request.url ?? '/', `https://${host.replace(/:\d+$/, '')}`);
     requests.push(`${request.method} ${url.host}${url.pathname}${url.search}`);
     if (/\/(?:info\/refs|git-upload-pack)$/.test(url.pathname)) {
+      if (world.trouble !== undefined) return world.trouble(request, response);
       request.url = `/${url.host}${url.pathname.replace(/(?:\.git)?(\/(?:info\/refs|git-upload-pack))$/, '.git$1')}${url.search}`;
       runBackend(folder, request, response).catch(() => response.destroy());
       return;
@@ -55,7 +58,7 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
   const proxy = startProxy({ port, dead, hosts, tunnels });
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
-  return {
+  const world: CodeWorld = {
     proxyUrl: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
     port,
     caFile: fileURLToPath(new URL('code-hosts.pem', certificates)),
@@ -63,6 +66,7 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
     dead,
     requests,
     hosts,
+    trouble: undefined,
     async [Symbol.asyncDispose]() {
       for (const tunnel of tunnels) tunnel.destroy();
       for (const one of [proxy, server]) {
@@ -72,6 +76,7 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
       }
     },
   };
+  return world;
 }
 
 interface ProxyParts {
