@@ -3,7 +3,7 @@
  * any name on port 443 leads to it. So a hub meets real names, real certificates and real git, and no packet leaves the machine.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -24,6 +24,8 @@ export interface CodeWorld extends AsyncDisposable {
   readonly dead: Set<string>;
   /** `GET vanity.example/lib?go-get=1`, in the order they came. */
   readonly requests: string[];
+  /** Answers git's requests instead of git while it is set. */
+  trouble: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   /** Every host that the proxy was asked for. */
   readonly hosts: string[];
 }
@@ -41,6 +43,7 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
     const url = new URL(request.url ?? '/', `https://${host.replace(/:\d+$/, '')}`);
     requests.push(`${request.method} ${url.host}${url.pathname}${url.search}`);
     if (/\/(?:info\/refs|git-upload-pack)$/.test(url.pathname)) {
+      if (world.trouble !== undefined) return world.trouble(request, response);
       request.url = `/${url.host}${url.pathname.replace(/(?:\.git)?(\/(?:info\/refs|git-upload-pack))$/, '.git$1')}${url.search}`;
       runBackend(folder, request, response).catch(() => response.destroy());
       return;
@@ -51,10 +54,11 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const proxy = startProxy({ port, dead, hosts });
+  const tunnels = new Set<Socket>();
+  const proxy = startProxy({ port, dead, hosts, tunnels });
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
-  return {
+  const world: CodeWorld = {
     proxyUrl: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
     port,
     caFile: fileURLToPath(new URL('code-hosts.pem', certificates)),
@@ -62,7 +66,9 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
     dead,
     requests,
     hosts,
+    trouble: undefined,
     async [Symbol.asyncDispose]() {
+      for (const tunnel of tunnels) tunnel.destroy();
       for (const one of [proxy, server]) {
         one.close();
         one.closeAllConnections();
@@ -70,13 +76,23 @@ export async function startCodeWorld(folder: string): Promise<CodeWorld> {
       }
     },
   };
+  return world;
 }
 
-function startProxy({ port, dead, hosts }: { port: number; dead: ReadonlySet<string>; hosts: string[] }): Server {
+interface ProxyParts {
+  readonly port: number;
+  readonly dead: ReadonlySet<string>;
+  readonly hosts: string[];
+  /** What no server knows of any more once it is a tunnel. */
+  readonly tunnels: Set<Socket>;
+}
+
+function startProxy({ port, dead, hosts, tunnels }: ProxyParts): Server {
   const proxy = createServer((_, response) => void response.writeHead(400).end());
   proxy.on('connect', (request, client: Socket) => {
     const [host = '', targetPort] = (request.url ?? '').split(':');
     hosts.push(host);
+    tunnels.add(client);
     client.on('error', () => client.destroy());
     if (targetPort !== '443' || dead.has('*') || dead.has(host)) {
       client.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
@@ -87,7 +103,10 @@ function startProxy({ port, dead, hosts }: { port: number; dead: ReadonlySet<str
       client.pipe(target).pipe(client);
     });
     target.on('error', () => client.destroy());
-    client.on('close', () => target.destroy());
+    client.on('close', () => {
+      tunnels.delete(client);
+      target.destroy();
+    });
   });
   return proxy;
 }
