@@ -154,6 +154,17 @@ test('a delta after its parent is taken, and moves the head on', async () => {
   assert.ok(rows.every(({ proof, kind, fingerprint }) => fingerprint !== '' && (kind === 'info' || proof.kind === 'checksum-database')));
 });
 
+test('a delta under the very head of its parent stands by itself as well', async () => {
+  await using inside = await emptyInside();
+  await inside.import(first, [key]);
+  await inside.import(delta, [key]);
+  const same = await create('same.goyi', '2026-11-21T09:00:00Z', 'large.example/m0@v1.0.0', '--since', delta);
+  const report = await inside.import(same, [key]);
+  assert.equal(report.files, 3);
+  const verified = await outside(world)('verify', same);
+  assert.equal(verified.code, 0, verified.output);
+});
+
 test('files of one bundle in the frame of another', async () => {
   // Same names and sizes, other bytes: a mix that only digests can tell.
   const [a, b] = [await readFile(first), await readFile(later)];

@@ -198,7 +198,7 @@ class Maker {
   async #addFiles(plan: Plan, fresh: readonly Wanted[], records: CarriedRecords): Promise<void> {
     const { since, database } = this.#request;
     for (const entry of since?.entries ?? []) if (lasts(entry, database.name)) this.#entries.set(entry.name, { ...entry, carried: false });
-    for (const [name, bytes] of records.files) this.#add(name, bytes);
+    for (const [name, bytes] of records.files) this.#add(name, bytes, isOfHead(name, database.name));
     const gate = new Gate({ slotsMax: PROVE_SLOTS, queueMax: QUEUE_MAX });
     await Promise.all(
       fresh.map(async (wanted) => {
@@ -214,9 +214,10 @@ class Maker {
     this.#addLists();
   }
 
-  #add(name: string, bytes: Buffer): void {
+  /** `always`: also when a bundle before has the very same. */
+  #add(name: string, bytes: Buffer, always = false): void {
     const entry = { name, sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
-    const carried = this.#inherited(name)?.sha256 !== entry.sha256;
+    const carried = always || this.#inherited(name)?.sha256 !== entry.sha256;
     this.#entries.set(name, { ...entry, carried });
     if (carried) this.#bytes.set(name, bytes);
   }
@@ -305,8 +306,14 @@ class Maker {
 const ZIP_SLOTS = 6;
 const PROVE_SLOTS = 4;
 
+/** The head and the edge of its tree, with which everything that a bundle proves begins. */
+function isOfHead(name: string, database: string): boolean {
+  const item = bundleItem(database, { name, sizeBytes: 0 });
+  return item.ok && (item.value.kind === 'head' || (item.value.kind === 'tile' && item.value.tile.width < 256));
+}
+
 /** What stays true of an older bundle: all but the edge of its tree, which no reader of the newer one asks for. */
 function lasts(entry: ManifestEntry, database: string): boolean {
   const item = bundleItem(database, entry);
-  return item.ok && item.value.kind !== 'head' && !(item.value.kind === 'tile' && item.value.tile.width < 256);
+  return item.ok && !isOfHead(entry.name, database);
 }
