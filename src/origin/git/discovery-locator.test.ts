@@ -14,7 +14,7 @@ type Page =
 
 interface Rig {
   readonly asked: string[];
-  discover(module: string): Promise<string>;
+  readonly discover: (module: string) => Promise<string>;
 }
 
 /** What was found, or the code and the message of the error. */
