@@ -1,5 +1,6 @@
 // Git goes where it was told to, and nowhere else: real git, a real https server, and a name server that a test has in its hand.
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../src/base/clock.ts';
@@ -11,7 +12,7 @@ import { createGitSource } from '../src/origin/git/git-source.ts';
 import type { ModuleSource } from '../src/origin/module-source.ts';
 import { type CodeWorld, startCodeWorld } from './support/code-world.ts';
 import { makeRepository } from './support/git-repository.ts';
-import { modulePath } from './support/git-source-bench.ts';
+import { modulePath, versionOf } from './support/git-source-bench.ts';
 import { temporaryFolder } from './support/hub-process.ts';
 
 const lib = modulePath('code.example/lib');
@@ -52,6 +53,10 @@ test('git connects to the addresses that were checked, without a name server or 
   assert.ok(world.requests.some((request) => request.includes('code.example/lib')));
   assert.ok(asked.length > 0 && asked.every((host) => host === 'code.example'));
   assert.deepEqual(world.hosts, [], 'not through the proxy');
+  // To make room, by any process of the hub.
+  await rm(join(folder.path, 'git-public', 'code.example'), { recursive: true });
+  assert.equal((await source.resolve(lib, 'v1.0.0', soon())).version, 'v1.0.0');
+  assert.equal((await source.goMod(lib, versionOf('v1.0.0'), soon())).toString(), `module ${lib}\n`);
 });
 
 test('a name that begins to lead inward is not followed: git is not even started', async () => {

@@ -7,6 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
+import { Gate } from '../base/gate.ts';
 import { SingleFlight } from '../base/single-flight.ts';
 import { OutboundError } from '../net/outbound-error.ts';
 import { Breaker, type BreakerState } from './breaker.ts';
@@ -32,6 +33,9 @@ type DirectAnswer<T> = { readonly kind: 'found'; readonly value: T; readonly ori
 export const DIRECT_NAME = 'direct';
 /** Who has reached the outer world this short a time ago does not ask again. */
 const THERE_MS = 10_000;
+/** Questions at once: each may lead to another host, which somebody else has named. */
+const SLOTS_MAX = 32;
+const WAITING_MAX = 512;
 /** What may be said of a place of source code; anything else that is thrown is somebody else's fault, such as a full disk. */
 const FAULTS: ReadonlySet<string | undefined> = new Set(['origin-unavailable', 'origin-timeout', 'overloaded']);
 const INVALID: ReadonlySet<string | undefined> = new Set(['checksum-mismatch', 'zip-invalid', 'upstream-invalid']);
@@ -41,6 +45,7 @@ export class DirectUpstream {
   readonly breaker: Breaker;
   readonly #options: DirectUpstreamOptions;
   readonly #reaching = new SingleFlight<number>();
+  readonly #gate = new Gate({ slotsMax: SLOTS_MAX, queueMax: WAITING_MAX, prefetchShare: 0.5 });
   #hasBegun = true;
   #latencyMs: number | undefined;
   #thereMs = Number.NEGATIVE_INFINITY;
@@ -64,7 +69,7 @@ export class DirectUpstream {
 
   get state(): UpstreamState {
     const { state, lastFault } = this.breaker;
-    return { name: this.name, breaker: state, latencyMs: this.#latencyMs, concurrencyLimit: 0, lastFault };
+    return { name: this.name, breaker: state, latencyMs: this.#latencyMs, concurrencyLimit: SLOTS_MAX, lastFault };
   }
 
   /** Down until it was reached once; that is no event. */
@@ -89,7 +94,9 @@ export class DirectUpstream {
     const admission = this.breaker.admit();
     if (admission === undefined) return { kind: 'down' };
     const watch = watchConsumer(consume);
+    let leave: (() => void) | undefined;
     try {
+      leave = await this.#gate.enter(request, signal);
       const answer = await this.#options.origin.fetch(request, watch.consume, signal);
       admission.succeeded();
       return answer;
@@ -101,6 +108,8 @@ export class DirectUpstream {
       if (error instanceof OutboundError && isUnreached(error)) return this.#unreached(error, admission, signal);
       admission.succeeded();
       return findingOf(error);
+    } finally {
+      leave?.();
     }
   }
 
