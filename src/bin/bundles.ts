@@ -84,11 +84,18 @@ export function createBundleBackends(version: string): BundleBackends {
     async wishes(config) {
       await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
       const { name: database } = provingDatabase(config);
-      const [wishes, head] = await Promise.all([openWishes(metadata), metadata.head(database)]);
+      const [wishes, head] = await Promise.all([openWishes(metadata, privacyOf(config)), metadata.head(database)]);
       return { trees: head === undefined ? [] : [{ database, size: head.treeSize, root: head.root }], wishes: wishes.map(wishEntry) };
     },
     serve: serveBundle,
   };
+}
+
+/** @throws {HubError} config-invalid */
+function privacyOf(config: HubConfig): ImportParts['isPrivate'] {
+  const names = createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' })));
+  if (!names.ok) throw new HubError('config-invalid', names.reason);
+  return (module) => names.value.of(module).kind !== 'public';
 }
 
 async function importInto(
@@ -102,9 +109,7 @@ async function importInto(
   await using store = await openFsStore({ root, events: silentEvents, log: silentLog });
   await using metadata = await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog });
   await using prover = createZipProver({ threadsMax: config.limits.proofThreads });
-  const names = createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' })));
-  if (!names.ok) throw new HubError('config-invalid', names.reason);
-  const isPrivate: ImportParts['isPrivate'] = (module) => names.value.of(module).kind !== 'public';
+  const isPrivate = privacyOf(config);
   const parts: ImportParts = {
     store,
     metadata,

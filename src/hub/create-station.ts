@@ -182,7 +182,7 @@ class StationImpl implements HubStation {
     const { wishes, metadata, databases } = this.#parts;
     await wishes?.flush();
     const heads = await Promise.all(databases.map(({ name }) => metadata.head(name)));
-    return { heads: heads.filter((head) => head !== undefined), wishes: await openWishes(metadata) };
+    return { heads: heads.filter((head) => head !== undefined), wishes: await openWishes(metadata, (module) => this.#isPrivate(module)) };
   }
 
   index(sinceUs: number, limit: number): Promise<readonly IndexEntry[]> {

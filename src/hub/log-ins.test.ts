@@ -100,6 +100,19 @@ test('texts that are no token are not looked for; beyond the bound nothing unkno
   assert.equal((await logIns.logIn(secret, 'x')).kind, 'caller');
 });
 
+test('who guesses locks nobody out who was let in before, and a revoked token is refused all the same', async () => {
+  const { secret, state, logIns } = bench();
+  assert.equal((await logIns.logIn(secret, 'proxy')).kind, 'caller');
+  for (let turn = 0; turn <= FAILURES_CHECKED_MAX; turn += 1) await logIns.logIn(newAccessToken(), 'proxy');
+  state.now += BELIEVED_MS;
+  assert.equal((await logIns.logIn(secret, 'proxy')).kind, 'caller');
+  state.row = { ...state.row, revokedAtMs: state.now };
+  state.now += BELIEVED_MS;
+  const before = state.lookUps;
+  for (let turn = 0; turn < 3; turn += 1) assert.equal((await logIns.logIn(secret, 'proxy')).kind, 'too-many');
+  assert.equal(state.lookUps, before + 1);
+});
+
 const pair = generateKeyPairSync('ed25519');
 const keys = parseIssuerKeys(JSON.stringify({ keys: [pair.publicKey.export({ format: 'jwk' })] }));
 

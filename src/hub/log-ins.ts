@@ -44,7 +44,7 @@ const REMEMBERED_MAX = 10_000;
 const FAILURES_WINDOW_MS = 60_000;
 /** Of one address in a minute. From here on a failure is answered 429 and counted no more. */
 export const FAILURES_TOLD_MAX = 20;
-/** From here on a secret that is not known already is not even looked at. */
+/** From here on a secret that was never right is not even looked at. */
 export const FAILURES_CHECKED_MAX = 600;
 
 const USES_EVERY_MS = 60_000;
@@ -80,7 +80,8 @@ export class LogIns implements AsyncDisposable {
     const known = this.#known.get(digest);
     if (known?.caller !== undefined && known.untilMs > now) return { kind: 'caller', caller: known.caller };
     const failures = this.#failuresOf(address, now);
-    if (failures >= FAILURES_CHECKED_MAX) return { kind: 'too-many' };
+    // Whoever was let in before is looked at again: behind a proxy everybody has one address, and nobody there may lock the others out.
+    if (failures >= FAILURES_CHECKED_MAX && known?.caller === undefined) return { kind: 'too-many' };
     const refused = this.#unknown.get(digest);
     const caller = refused !== undefined && refused.untilMs > now ? undefined : await this.#lookUp(secret);
     if (caller === undefined) {

@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { rowOf } from '../meta/contract.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
+import { createPrivateNames } from '../policy/private-names.ts';
 import { parseProxyRequest } from '../protocol/proxy-request.ts';
 import { openWishes, Wishes } from './wishes.ts';
 
@@ -28,7 +29,7 @@ async function wishedFor(
   }
   await wishes.flush();
   await store(later);
-  return (await openWishes(metadata)).map(({ module, version, count }) => `${module}@${version} ${count}`);
+  return (await openWishes(metadata, () => false)).map(({ module, version, count }) => `${module}@${version} ${count}`);
 }
 
 const cases: readonly {
@@ -90,4 +91,20 @@ test('of more than ten thousand those asked for last stay', async () => {
   const kept = await metadata.wishes(20_000);
   assert.ok(kept.length <= 10_000 && kept.length >= 6_000, `${kept.length} are kept`);
   assert.ok(kept.every(({ lastSeenMs }) => lastSeenMs === 2_000));
+});
+
+test('what became private after it was asked for is on no list that is carried outside, and is forgotten', async () => {
+  await using metadata = await openSqliteMetadata({ file: ':memory:', log: silentLog });
+  const names = createPrivateNames([{ match: 'git.corp.example/*', public: false }]);
+  assert.ok(names.ok);
+  const wishes = ['git.corp.example/team/lib', 'git.CORP.example/team', 'git.corp.example', 'a.example/m'];
+  await metadata.recordWishes(
+    wishes.map((module) => ({ module, version: 'v1.0.0', count: 1 })),
+    1,
+  );
+  const open = await openWishes(metadata, (module) => names.value.of(module).kind !== 'public');
+  assert.deepEqual(
+    [open, await metadata.wishes(10)].map((rows) => rows.map(({ module }) => module)),
+    [['a.example/m'], ['a.example/m']],
+  );
 });

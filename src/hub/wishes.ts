@@ -106,15 +106,18 @@ export class Wishes implements AsyncDisposable {
   }
 }
 
-/** What is still wished for: wishes that were fulfilled meanwhile are forgotten, and so are those that a longer or a clearer one takes the place of. */
-export async function openWishes(metadata: WishMetadata): Promise<readonly WishRow[]> {
+/**
+ * What is still wished for: wishes that were fulfilled meanwhile are forgotten, and so are those that a longer or a clearer one takes the place of. The list
+ * is carried outside, so what became a private name after it was asked for is forgotten as well.
+ */
+export async function openWishes(metadata: WishMetadata, isPrivate: (module: ModulePath) => boolean): Promise<readonly WishRow[]> {
   const rows = await metadata.wishes(WISHES_MAX);
   const longest = new Set<string>(withoutPrefixes(rows.map(({ module }) => module)));
   const gone: WishRow[] = [];
   const open: WishRow[] = [];
   for (const row of rows) {
     const isProbe = row.version === '' && !longest.has(row.module);
-    if (isProbe || (await isFulfilled(metadata, row))) gone.push(row);
+    if (isProbe || isKeptBack(row, isPrivate) || (await isFulfilled(metadata, row))) gone.push(row);
     else open.push(row);
   }
   // What was asked for on the way to something that is here now.
@@ -123,6 +126,11 @@ export async function openWishes(metadata: WishMetadata): Promise<readonly WishR
   if (gone.length > 0) await metadata.forgetWishes(gone);
   const forgotten = new Set(gone);
   return open.filter((row) => !forgotten.has(row));
+}
+
+function isKeptBack({ module }: WishRow, isPrivate: (module: ModulePath) => boolean): boolean {
+  const path = parseModulePath(module);
+  return path.ok && isPrivate(path.value);
 }
 
 async function isFulfilled(metadata: WishMetadata, { module, version }: WishRow): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { OwnDatabaseSet } from '../api/checksum-database.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
@@ -20,7 +21,7 @@ import { FRONT_PAGE_VARIES, frontPageFor, frontPageHeaders, wantsHtml } from './
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
-import { formatIndex, INDEX_CONTENT_TYPE, type IndexQuery, parseIndexQuery } from './index-feed.ts';
+import { formatIndex, INDEX_CONTENT_TYPE, INDEX_LIMIT_MAX, type IndexQuery, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
 import { parseTarget, route, type Route } from './router.ts';
@@ -223,15 +224,21 @@ export class Answering {
     sendText(this.#sender, exchange, 200, INDEX_CONTENT_TYPE, formatIndex(entries), ['Cache-Control', shortLived(exchange)]);
   }
 
-  /** A page is full unless the feed ends: whoever reads it takes a short one for the end. */
+  /**
+   * A page is full unless the feed ends: whoever reads it takes a short one for the end. What this caller may not see is read over in large steps,
+   * however small the page is that was asked for, and others have their turn in between.
+   */
   async #entriesFor(exchange: Exchange, { sinceUs, limit }: IndexQuery): Promise<readonly IndexEntry[]> {
     const seen: IndexEntry[] = [];
+    let step = limit;
     for (let fromUs = sinceUs; seen.length < limit && !exchange.isOver; ) {
-      const page = await this.#parts.station.index(fromUs, limit);
+      const page = await this.#parts.station.index(fromUs, step);
       for (const entry of page) if (seen.length < limit && this.#gatekeeper.maySee(exchange, entry.module)) seen.push(entry);
       const last = page.at(-1);
-      if (last === undefined || page.length < limit) break;
+      if (last === undefined || page.length < step) break;
       fromUs = last.storedAtUs + 1;
+      step = INDEX_LIMIT_MAX;
+      await setImmediate();
     }
     return seen;
   }

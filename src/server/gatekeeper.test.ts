@@ -225,6 +225,30 @@ test('records and the index of private modules need the right to audit', () =>
     },
   ));
 
+test('a small page of the index does not cost a look for each private entry before it', () => {
+  let looks = 0;
+  const entries = Array.from({ length: 10_000 }, (_, at) => ({
+    module: at === 9_999 ? 'a.example/last' : `git.corp.example/${at}`,
+    version: 'v1.0.0',
+    storedAtUs: at,
+  }));
+  return withHub(
+    ['read'],
+    async ({ get }) => {
+      assert.match((await get('/index?limit=1')).body.toString(), /^{"Path":"a\.example\/last"[^\n]*\n$/);
+      assert.ok(looks <= 7, `${looks} looks`);
+    },
+    {
+      station: {
+        index: async (sinceUs, limit) => {
+          looks += 1;
+          return entries.slice(sinceUs, sinceUs + limit);
+        },
+      },
+    },
+  );
+});
+
 test('who changes something has the right for just that module, once there are tokens', () =>
   withHub(
     ['read'],

@@ -9,7 +9,7 @@ export interface IndexQuery {
   readonly limit: number;
 }
 
-const LIMIT_MAX = 2000;
+export const INDEX_LIMIT_MAX = 2000;
 
 export const INDEX_CONTENT_TYPE = 'application/x-ndjson';
 
@@ -22,9 +22,9 @@ export function parseIndexQuery(query: string): Parsed<IndexQuery> {
     sinceUs = time.value;
   }
   const limit = parameter(query, 'limit');
-  if (limit === undefined || limit === '') return parsed({ sinceUs, limit: LIMIT_MAX });
-  if (!/^\d{1,6}$/.test(limit) || Number(limit) < 1 || Number(limit) > LIMIT_MAX)
-    return refused(`limit must be a number from 1 to ${LIMIT_MAX}`);
+  if (limit === undefined || limit === '') return parsed({ sinceUs, limit: INDEX_LIMIT_MAX });
+  if (!/^\d{1,6}$/.test(limit) || Number(limit) < 1 || Number(limit) > INDEX_LIMIT_MAX)
+    return refused(`limit must be a number from 1 to ${INDEX_LIMIT_MAX}`);
   return parsed({ sinceUs, limit: Number(limit) });
 }
 

@@ -120,6 +120,15 @@ export class Discovery {
       throw new HubError('not-found', `${root} is not in Git (the page says ${clean(vcs)}), and this hub reads Git alone`);
     const address = publicAddress(url);
     if (address === undefined) throw new HubError('not-found', `the address that the page of ${root} names is no plain https address`);
+    // The mirror of what ends there would hold that of the other one, where nobody counts its size.
+    if (
+      vcs === 'git' &&
+      root
+        .split('/')
+        .slice(1, -1)
+        .some((element) => element.endsWith('.git'))
+    )
+      throw new HubError('not-found', `${root} lies below a path that ends in .git, where a repository ends`);
     if (vcs === 'git') return { kind: 'git', root, url: address.href, subfolder };
     if (subfolder !== '') throw new HubError('not-found', `the page of ${root} names a folder of a module proxy`);
     if (this.#options.ownHosts.includes(address.host)) throw new HubError('not-found', `the page of ${root} leads back to this hub`);
