@@ -12,7 +12,7 @@ import type { ModuleOrigin, OriginBody } from './module-origin.ts';
 import { createUpstreamSet } from './upstream-set.ts';
 
 const never = new AbortController().signal;
-const limits = { upstreamMs: 1_000, idleMs: 200, bytesPerSecondMin: 0, fetchSlots: 64, retryPauseMs: 5, breakerOpenMs: 60_000 };
+const limits = { upstreamMs: 10_000, idleMs: 5_000, bytesPerSecondMin: 0, fetchSlots: 64, retryPauseMs: 5, breakerOpenMs: 60_000 };
 const request = { resource: 'a', sizeMaxBytes: 1_000_000, priority: 'waited-for' } as const;
 
 type Direct = 'found' | 'absent' | HubError;
@@ -121,9 +121,13 @@ test('beside other upstreams it is down until it was reached; a full disk is nob
   const urls = [new URL(upstream.url)];
   await using client = createOutboundClient({ configuredOrigins: urls, proxy: withoutProxy, userAgent: 'goyi-test' });
   const asked: string[] = [];
+  let reachable = false;
+  const reach = async (): Promise<void> => {
+    if (!reachable) throw new HubError('origin-unavailable', 'no way out');
+  };
   await using set = createUpstreamSet({
     upstreams: urls,
-    direct: { origin: originOf('found', asked), reach: async () => {}, returned() {} },
+    direct: { origin: originOf('found', asked), reach, returned() {} },
     client,
     limits,
     clock: systemClock,
@@ -133,6 +137,7 @@ test('beside other upstreams it is down until it was reached; a full disk is nob
   });
   assert.equal((await set.fetch(request, text, never)).kind, 'absent');
   assert.equal(asked.length, 0);
+  reachable = true;
   await set.probe(never);
   const full = new HubError('storage-full', 'no room');
   await assert.rejects(
