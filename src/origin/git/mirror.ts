@@ -15,7 +15,7 @@ import type { Clock } from '../../base/clock.ts';
 import { HubError, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { SingleFlight } from '../../base/single-flight.ts';
-import type { GitCommand, GitCommandOptions, GitResult } from './git-command.ts';
+import type { GitCommand, GitResult } from './git-command.ts';
 import { type GitRemote, accessTo, remoteError } from './git-remote.ts';
 import { listRemote } from './list-remote.ts';
 import { type Refs, parseRefs } from './refs.ts';
@@ -32,7 +32,7 @@ export interface GitLimits {
   readonly transferMs: number;
   /** Of all packs of a repository. */
   readonly repositoryBytesMax: number;
-  /** See {@link GitCommandOptions}. */
+  /** As for the git command. */
   readonly processesMax: number;
   readonly networkProcessesMax: number;
   readonly serverProcessesMax: number;
