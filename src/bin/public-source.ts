@@ -40,7 +40,15 @@ const LANDMARK_MS = 5_000;
 /** The first that can be told where to connect to. */
 const GIT_VERSION_MIN = [2, 37] as const;
 /** Anybody may ask for any public repository, so that less is done for each than for the company's own. */
-const LIMITS = { answerMs: 30_000, transferMs: 600_000, repositoryBytesMax: 2 * 1024 ** 3, processesMax: 2 };
+const LIMITS = {
+  answerMs: 30_000,
+  transferMs: 600_000,
+  repositoryBytesMax: 2 * 1024 ** 3,
+  processesMax: 2,
+  networkProcessesMax: 8,
+  // A quarter: no host can keep the others waiting.
+  serverProcessesMax: 2,
+};
 const MIRRORS_BYTES_MAX: number = 10 * 1024 ** 3;
 const PROXY_SLOTS = 32;
 

@@ -21,8 +21,12 @@ export interface GitCommandOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A file of certificates that https servers are checked against instead of the machine's. */
   readonly caFile?: string | undefined;
-  /** Processes at once that talk to a server, and that make archives; small local ones may be four times as many. */
+  /** Processes at once that make archives; small local ones may be four times as many. */
   readonly processesMax: number;
+  /** Processes at once that talk to servers. */
+  readonly networkProcessesMax: number;
+  /** The same with one server, so that a slow one leaves the others their turn. */
+  readonly serverProcessesMax: number;
 }
 
 export interface GitRun {
@@ -33,6 +37,8 @@ export interface GitRun {
   readonly environment?: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly kind: 'network' | 'archive' | 'local';
+  /** Host and port of whom a `network` run talks to. */
+  readonly server?: string;
   readonly outputBytesMax: number;
   readonly timeoutMs: number;
 }
@@ -49,6 +55,7 @@ const PROXY_VARIABLES: readonly string[] = ['http_proxy', 'HTTPS_PROXY', 'https_
 
 const STDERR_LENGTH_MAX = 8192;
 const QUEUE_MAX = 512;
+const SERVER_QUEUE_MAX = 128;
 
 /** What holds for every run; `protocol.allow` lets nothing through until a run names its protocol. */
 const SETTINGS: readonly (readonly [string, string])[] = [
@@ -79,6 +86,8 @@ const SETTINGS: readonly (readonly [string, string])[] = [
 export class GitCommand {
   readonly #options: GitCommandOptions;
   readonly #gates: Record<GitRun['kind'], Gate>;
+  /** Of servers that somebody talks to or waits for at this moment. */
+  readonly #servers = new Map<string, Gate>();
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   #homeMade: Promise<unknown> | undefined;
@@ -86,7 +95,8 @@ export class GitCommand {
   constructor(options: GitCommandOptions) {
     this.#options = options;
     const gate = (slotsMax: number): Gate => new Gate({ slotsMax, queueMax: QUEUE_MAX });
-    this.#gates = { network: gate(options.processesMax), archive: gate(options.processesMax), local: gate(4 * options.processesMax) };
+    const { processesMax, networkProcessesMax } = options;
+    this.#gates = { network: gate(networkProcessesMax), archive: gate(processesMax), local: gate(4 * processesMax) };
   }
 
   /**
@@ -116,7 +126,7 @@ export class GitCommand {
     const signal = AbortSignal.any([caller, this.#stop.signal]);
     this.#homeMade ??= mkdir(this.#options.home, { recursive: true, mode: 0o700 });
     await this.#homeMade;
-    const leave = await this.#gates[run.kind].enter({ priority: 'waited-for' }, signal);
+    const leave = await this.#enter(run, signal);
     let child: ChildProcessWithoutNullStreams;
     try {
       child = spawn('git', [...run.args], { cwd: this.#options.home, env: this.#environmentOf(run), detached: true, windowsHide: true });
@@ -132,6 +142,30 @@ export class GitCommand {
       ended.resolve();
     };
     return watch({ child, run, signal, done });
+  }
+
+  /** Who waits for its server's turn waits there, and takes no place in the queue of all. */
+  async #enter({ kind, server }: GitRun, signal: AbortSignal): Promise<() => void> {
+    if (server === undefined) return this.#gates[kind].enter({ priority: 'waited-for' }, signal);
+    const slotsMax = this.#options.serverProcessesMax;
+    const gate = this.#servers.get(server) ?? new Gate({ slotsMax, queueMax: SERVER_QUEUE_MAX });
+    this.#servers.set(server, gate);
+    const forget = (): void => {
+      if (gate.taken + gate.waiting === 0 && this.#servers.get(server) === gate) this.#servers.delete(server);
+    };
+    const leaveServer = await gate.enter({ priority: 'waited-for' }, signal);
+    try {
+      const leave = await this.#gates[kind].enter({ priority: 'waited-for' }, signal);
+      return () => {
+        leave();
+        leaveServer();
+        forget();
+      };
+    } catch (error) {
+      leaveServer();
+      forget();
+      throw error;
+    }
   }
 
   #environmentOf(run: GitRun): Record<string, string> {
@@ -158,6 +192,8 @@ export class GitCommand {
       GIT_PROTOCOL_FROM_USER: '0',
       GIT_NO_REPLACE_OBJECTS: '1',
       GIT_NO_LAZY_FETCH: '1',
+      // A folder that a discovery page names is a path, whatever stars and colons are in it.
+      GIT_LITERAL_PATHSPECS: '1',
       GIT_OPTIONAL_LOCKS: '0',
       GIT_FLUSH: '0',
       ...(run.repository === undefined ? {} : { GIT_DIR: run.repository }),

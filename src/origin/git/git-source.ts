@@ -60,7 +60,9 @@ interface FileWish {
 export function createGitSource(options: GitSourceOptions): ModuleSource & AsyncDisposable {
   const limits = { ...GIT_LIMITS, ...options.limits };
   const { mirrors, environment, caFile } = options;
-  const git = new GitCommand({ home: join(mirrors, '.home'), environment, caFile, processesMax: limits.processesMax });
+  const { processesMax, networkProcessesMax, serverProcessesMax } = limits;
+  const home = join(mirrors, '.home');
+  const git = new GitCommand({ home, environment, caFile, processesMax, networkProcessesMax, serverProcessesMax });
   return new GitSource(options, limits, git);
 }
 

@@ -42,6 +42,8 @@ async function askRemote(
   const { git, knownHostsFile, timeoutMs } = tools;
   const { settings, environment } = await accessTo(remote, knownHostsFile, signal);
   const args = ['ls-remote', '-q', '--end-of-options', remote.url];
-  const run = { args, kind: 'network', outputBytesMax: REFS_BYTES_MAX, timeoutMs, environment: { ...environment, ...trace } } as const;
+  const server = new URL(remote.url).host;
+  const variables = { ...environment, ...trace };
+  const run = { args, kind: 'network', server, outputBytesMax: REFS_BYTES_MAX, timeoutMs, environment: variables } as const;
   return git.run(settings === undefined ? run : { ...run, settings }, signal);
 }

@@ -32,7 +32,10 @@ export interface GitLimits {
   readonly transferMs: number;
   /** Of all packs of a repository. */
   readonly repositoryBytesMax: number;
+  /** As for the git command. */
   readonly processesMax: number;
+  readonly networkProcessesMax: number;
+  readonly serverProcessesMax: number;
 }
 
 export const GIT_LIMITS: GitLimits = {
@@ -41,6 +44,9 @@ export const GIT_LIMITS: GitLimits = {
   transferMs: 1_800_000,
   repositoryBytesMax: 8 * 1024 ** 3,
   processesMax: 4,
+  networkProcessesMax: 4,
+  // A source of private modules has one server.
+  serverProcessesMax: 4,
 };
 
 export interface MirrorOptions {
@@ -197,6 +203,7 @@ export class Mirror {
           args: [...args, '--end-of-options', remote.url, ...specs],
           repository: this.folder,
           kind: 'network',
+          server: new URL(remote.url).host,
           timeoutMs: limits.transferMs,
           outputBytesMax: OUTPUT_BYTES_MAX,
           ...(await accessTo(remote, knownHostsFile, signal)),
