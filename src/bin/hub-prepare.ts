@@ -36,6 +36,7 @@ async function prepare(config: HubConfig, { inUse }: { readonly inUse: boolean }
     metadata,
     reopen: (digest: string) => CarriedFiles.reopen(root, digest),
     sweep: (keep?: string) => CarriedFiles.sweep(root, keep),
+    anyLeft: () => CarriedFiles.anyLeft(root),
   };
   if (!inUse && (await tidyImports(imports))) log.info('the import of a bundle that was killed has been brought to its end');
   return { keys, upstreams: await resolveUpstreams(config, { env: process.env, metadata, log }) };

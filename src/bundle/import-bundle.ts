@@ -78,9 +78,15 @@ export async function importBundle(bundle: BundleFile, parts: ImportParts, signa
   }
 }
 
-/** What a hub does before it serves: an import that was killed is brought to its end, or forgotten. One that runs is left alone. */
-export async function tidyImports(parts: Pick<ImportParts, 'metadata' | 'reopen' | 'sweep'>): Promise<boolean> {
-  const { metadata, sweep } = parts;
+/**
+ * What a hub does before it serves: an import that was killed is brought to its end, or forgotten. One that runs is left alone. Writes nothing where none was
+ * killed, so that a hub on a full or read-only disk starts and serves what it has.
+ */
+export async function tidyImports(
+  parts: Pick<ImportParts, 'metadata' | 'reopen' | 'sweep'> & { readonly anyLeft: () => Promise<boolean> },
+): Promise<boolean> {
+  const { metadata, sweep, anyLeft } = parts;
+  if (((await metadata.setting(PLACING_SETTING)) ?? '') === '' && !(await anyLeft())) return false;
   if ((await metadata.acquireLease(LEASE)).kind !== 'acquired') return false;
   try {
     const finished = await finishImport(parts);

@@ -51,6 +51,11 @@ export class CarriedFiles {
     }
   }
 
+  /** Whether any run, alive or killed, has something here. */
+  static async anyLeft(root: string): Promise<boolean> {
+    return (await readdir(join(root, STAGING_FOLDER)).catch(() => [])).some((name) => name.startsWith(PREFIX));
+  }
+
   /** Removes what runs left that were killed before they decided; `keep` is the one that did. */
   static async sweep(root: string, keep: string | undefined): Promise<void> {
     const staging = join(root, STAGING_FOLDER);
