@@ -64,6 +64,7 @@ export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebho
         },
       ),
     report: (report) => queueReports(reporting, report),
+    decided: ({ path }) => station.lists.refresh(path),
   });
   const gate = new TagGate({ ports, verdicts: new Verdicts({ jobs: metadata, clock }), events });
   const runner = new JobRunner({

@@ -163,7 +163,26 @@ function verdicts(make: Make): void {
     assert.equal(await metadata.releaseVerdict({ ...version, releasedFor: 'ticket 8' }, nowMs + 3), false);
     assert.equal((await metadata.recordVerdict({ ...version, kind: 'block', reason: 'again' }, nowMs)).kind, 'released');
     const released = await metadata.verdict(version.module, version.version);
-    assert.deepEqual([released?.kind, released?.reason, released?.releasedFor], ['released', 'a dependency is not proved', 'ticket 7']);
+    assert.ok(released !== undefined && released.kind !== 'held');
+    assert.deepEqual([released.kind, released.reason, released.releasedFor], ['released', 'a dependency is not proved', 'ticket 7']);
     assert.deepEqual(await metadata.blockedVerdicts(9), []);
+  });
+
+  test('a version is held until there is a verdict, which ends the hold and is not held again', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const version = { module: 'git.example/m', version: 'v1.0.0' };
+    await metadata.holdVersion(version, nowMs);
+    await metadata.holdVersion(version, nowMs + 1);
+    assert.deepEqual(await metadata.verdict(version.module, version.version), { kind: 'held' });
+    assert.deepEqual(await metadata.blockedVersions(version.module), []);
+    await metadata.recordVerdict({ ...version, kind: 'block', reason: 'moved' }, nowMs + 2);
+    await metadata.holdVersion(version, nowMs + 3);
+    assert.equal((await metadata.verdict(version.module, version.version))?.kind, 'block');
+    assert.deepEqual(await metadata.blockedVersions(version.module), [version.version]);
+    assert.deepEqual(await metadata.blockedVersions('git.example/other'), []);
+    await metadata.releaseVerdict({ ...version, releasedFor: 'ticket 7' }, nowMs + 4);
+    assert.equal((await metadata.verdict(version.module, version.version))?.kind, 'released');
+    assert.deepEqual(await metadata.blockedVersions(version.module), []);
   });
 }

@@ -54,6 +54,9 @@ export interface Verdict {
   readonly releasedFor: string | undefined;
 }
 
+/** `held`: nothing is decided yet, and until then nobody is to see what is stored of it. */
+export type Standing = Verdict | { readonly kind: 'held' };
+
 export interface VerdictRow extends Verdict {
   readonly id: number;
   readonly module: string;
@@ -80,8 +83,12 @@ export interface Jobs {
   jobs(limit: number, before?: number): Promise<readonly JobRow[]>;
   waitingJobs(): Promise<number>;
 
-  verdict(module: string, version: string): Promise<Verdict | undefined>;
-  /** Durable when it resolves. The first one stands: answers that. */
+  verdict(module: string, version: string): Promise<Standing | undefined>;
+  /** Hides a version until there is a verdict; does nothing where there is one. Durable when it resolves. */
+  holdVersion(row: { readonly module: string; readonly version: string }, nowMs: number): Promise<void>;
+  /** In no order. */
+  blockedVersions(module: string): Promise<readonly string[]>;
+  /** Durable when it resolves. The first one stands: answers that. Ends the hold in the same step. */
   recordVerdict(
     row: { readonly module: string; readonly version: string; readonly kind: 'archive' | 'block'; readonly reason: string },
     nowMs: number,

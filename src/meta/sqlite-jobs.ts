@@ -1,6 +1,6 @@
 import { HubError } from '../base/errors.ts';
 import { invariant, unreachable } from '../base/invariant.ts';
-import { type JobAdded, type JobEnd, type JobRow, JOBS_WAITING_MAX, type NewJob, type Verdict, type VerdictRow } from './jobs.ts';
+import { type JobAdded, type JobEnd, type JobRow, JOBS_WAITING_MAX, type NewJob, type Standing, type Verdict, type VerdictRow } from './jobs.ts';
 import { processOf } from './leases.ts';
 import { isAlive } from './process-identity.ts';
 import type { Prepared, Row } from './sqlite-prepared.ts';
@@ -79,11 +79,17 @@ export class JobWrites {
     }
   }
 
+  hold({ module, version }: { readonly module: string; readonly version: string }, nowMs: number): void {
+    if (this.#prepared.get('verdict', module, version) !== undefined) return;
+    this.#prepared.run('holdVersion', module, version, Math.floor(nowMs));
+  }
+
   recordVerdict(
     row: { readonly module: string; readonly version: string; readonly kind: string; readonly reason: string },
     nowMs: number,
   ): Verdict {
     this.#prepared.run('insertVerdict', row.module, row.version, row.kind, shortened(row.reason), Math.floor(nowMs));
+    this.#prepared.run('letGoOfHeld', row.module, row.version);
     const standing = this.#prepared.get('verdict', row.module, row.version);
     invariant(standing !== undefined, 'a recorded verdict is there');
     return verdictOf(standing);
@@ -149,6 +155,10 @@ export function verdictOf(row: Row): Verdict {
     decidedAtMs: integer(row, 'decided_at_ms'),
     releasedFor: row['released_for'] === null ? undefined : text(row, 'released_for'),
   };
+}
+
+export function standingOf(row: Row): Standing {
+  return row['kind'] === 'held' ? { kind: 'held' } : verdictOf(row);
 }
 
 export function verdictRowOf(row: Row): VerdictRow {

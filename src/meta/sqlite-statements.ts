@@ -12,7 +12,10 @@ export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
   filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
   // As one text: to make an object of each of ten thousand rows takes eight times as long, on the thread that serves.
-  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file WHERE module = ? AND private = ? AND kind = 'zip'`,
+  // What the gate blocked, or has not decided yet, is nobody's to see.
+  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file f WHERE module = ?1 AND private = ?2 AND kind = 'zip' AND (?2 = 0 OR (
+    NOT EXISTS (SELECT 1 FROM held_version h WHERE h.module = f.module AND h.version = f.version)
+    AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.module = f.module AND v.version = f.version AND v.kind = 'block')))`,
   totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
   filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
     WHERE f.private = 0 AND u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))
@@ -121,7 +124,11 @@ export const statements: Readonly<Record<StatementName, string>> = {
   insertHookDelivery: 'INSERT INTO hook_delivery (nonce, job, seen_at_ms) VALUES (?, ?, ?)',
   hookDeliveryBeyond: 'SELECT seen_at_ms FROM hook_delivery ORDER BY seen_at_ms DESC LIMIT 1 OFFSET ?',
   deleteHookDeliveries: 'DELETE FROM hook_delivery WHERE seen_at_ms <= ?',
-  verdict: 'SELECT kind, reason, decided_at_ms, released_for FROM verdict WHERE module = ? AND version = ?',
+  verdict: `SELECT kind, reason, decided_at_ms, released_for FROM verdict WHERE module = ?1 AND version = ?2
+    UNION ALL SELECT 'held', '', since_ms, NULL FROM held_version WHERE module = ?1 AND version = ?2 LIMIT 1`,
+  holdVersion: 'INSERT INTO held_version (module, version, since_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  letGoOfHeld: 'DELETE FROM held_version WHERE module = ? AND version = ?',
+  blockedVersions: `SELECT version FROM verdict WHERE module = ? AND kind = 'block'`,
   insertVerdict:
     'INSERT INTO verdict (module, version, kind, reason, decided_at_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT (module, version) DO NOTHING',
   releaseVerdict: `UPDATE verdict SET kind = 'released', released_for = ?, released_at_ms = ? WHERE module = ? AND version = ? AND kind = 'block'`,
@@ -221,6 +228,9 @@ export type StatementName =
   | 'hookDeliveryBeyond'
   | 'deleteHookDeliveries'
   | 'verdict'
+  | 'holdVersion'
+  | 'letGoOfHeld'
+  | 'blockedVersions'
   | 'insertVerdict'
   | 'releaseVerdict'
   | 'blockedVerdicts'

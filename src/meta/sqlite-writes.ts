@@ -184,6 +184,10 @@ export class SqliteWrites {
     return this.#jobs.end(id, end, nowMs);
   }
 
+  holdVersion(...args: Parameters<JobWrites['hold']>): void {
+    this.#jobs.hold(...args);
+  }
+
   recordVerdict(...args: Parameters<JobWrites['recordVerdict']>): Verdict {
     return this.#jobs.recordVerdict(...args);
   }
