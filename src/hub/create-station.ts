@@ -138,6 +138,7 @@ class StationImpl implements HubStation {
       readMod: (artefact) => smallBytes(stored.open(artefact)),
       isStored: (artefact) => stored.has(artefact),
       admits: (module, version) => isAsked(homes.of(module)) && parts.policy.verdict(module, version).kind === 'allow',
+      isMade: isPrivate,
       clock,
       slots: limits.prefetchSlots,
     });

@@ -92,7 +92,10 @@ async function stored(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   try {
-    return await wholeOf(await station.answer({ kind: 'file', file, module: path, version }, { fill: false, isGate: true }, signal), sizeMaxBytes[file]);
+    return await wholeOf(
+      await station.answer({ kind: 'file', file, module: path, version }, { fill: false, isGate: true }, signal),
+      sizeMaxBytes[file],
+    );
   } catch (error) {
     const code = codeOf(error);
     if (code === 'not-cached' || code === 'not-found') return undefined;

@@ -54,7 +54,12 @@ class Bench {
           this.#fail(nameOf(module));
           const goMod = this.stored.get(nameOf(module)) ?? this.versions.get(nameOf(module));
           if (!this.versions.has(nameOf(module)) || goMod === undefined) throw new HubError('not-found', 'no such version');
-          return { goMod, commit: this.stored.has(nameOf(module)) ? 'a'.repeat(40) : undefined, commitNow: this.commitNow, isStored: this.stored.has(nameOf(module)) };
+          return {
+            goMod,
+            commit: this.stored.has(nameOf(module)) ? 'a'.repeat(40) : undefined,
+            commitNow: this.commitNow,
+            isStored: this.stored.has(nameOf(module)),
+          };
         },
         archive: async (module) => {
           this.standings.push(`stored: ${(await metadata.verdict(module.path, module.version))?.kind ?? '-'}`);

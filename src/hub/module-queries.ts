@@ -66,7 +66,10 @@ export class ModuleQueries {
     const answer = await settled(this.#latest(module, options, signal));
     if (answer instanceof Error) {
       if (codeOf(answer) !== 'not-found' || (await this.#blockedOf(module)).size === 0) throw answer;
-      throw new HubError('policy-denied', `no version of ${module} can be the latest, and some are blocked: asked for by name they say why`);
+      throw new HubError(
+        'policy-denied',
+        `no version of ${module} can be the latest, and some are blocked: asked for by name they say why`,
+      );
     }
     return (await this.#isBlocked(module, answer)) ? ((await this.#latestOfList(module, options, signal)) ?? answer) : answer;
   }

@@ -1,6 +1,15 @@
 import { HubError } from '../base/errors.ts';
 import { invariant, unreachable } from '../base/invariant.ts';
-import { type JobAdded, type JobEnd, type JobRow, JOBS_WAITING_MAX, type NewJob, type Standing, type Verdict, type VerdictRow } from './jobs.ts';
+import {
+  type JobAdded,
+  type JobEnd,
+  type JobRow,
+  JOBS_WAITING_MAX,
+  type NewJob,
+  type Standing,
+  type Verdict,
+  type VerdictRow,
+} from './jobs.ts';
 import { processOf } from './leases.ts';
 import { isAlive } from './process-identity.ts';
 import type { Prepared, Row } from './sqlite-prepared.ts';

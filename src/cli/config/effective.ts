@@ -26,6 +26,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
       rangeStreams: limits.rangeStreams,
       prefetchSlots: limits.prefetchSlots,
       memoryCacheBytes: limits.memoryCacheBytes,
+      mirrorBytes: limits.mirrorBytes,
       proofThreads: limits.proofThreads,
       drainSeconds: limits.drainMs / 1_000,
       scrubDays: limits.scrubEveryMs / 86_400_000,

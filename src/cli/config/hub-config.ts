@@ -45,6 +45,8 @@ export interface LimitsConfig {
   /** Of small and hot files kept in memory, a worker. */
   readonly memoryCacheBytes: number;
   /** Threads that check module zips, a worker. */
+  /** Of the mirrors of private repositories together. */
+  readonly mirrorBytes: number;
   readonly proofThreads: number;
   /** How long a stopping hub lets running answers finish. */
   readonly drainMs: number;

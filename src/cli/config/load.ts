@@ -208,6 +208,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
       rangeStreams: limits.rangeStreams,
       prefetchSlots: limits.prefetchSlots,
       memoryCacheBytes: limits.memoryCacheBytes,
+      mirrorBytes: limits.mirrorBytes,
       proofThreads: limits.proofThreads,
       drainMs: limits.drainSeconds * 1_000,
       scrubEveryMs: limits.scrubDays * 86_400_000,
