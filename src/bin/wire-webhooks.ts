@@ -74,6 +74,7 @@ export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebho
       [RELEASE_JOB, (job, signal) => gate.release(job, signal)],
       [REPORT_JOB, (job, signal) => sendReport(reporting, JSON.parse(job.payload) as QueuedReport, signal)],
     ]),
+    brief: new Set([REPORT_JOB]),
     events,
     log,
     clock,
@@ -116,7 +117,7 @@ interface QueuedReport {
 }
 
 async function queueReports({ metadata, hooks, chat }: Reporting, { event, module, version, ...what }: GateReport): Promise<void> {
-  const report: Report = { module, version, ...what, path: event.path, tag: event.tag };
+  const report: Report = { module, version, ...what, tag: event.tag };
   const hook = hooks.find(({ name }) => name === event.hook);
   const targets: QueuedReport['target'][] = [
     ...(hook?.report === undefined ? [] : [{ kind: 'host', hook: hook.name } as const]),

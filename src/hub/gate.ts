@@ -18,7 +18,7 @@ import type { JobRow, Standing, Verdict } from '../meta/jobs.ts';
 import type { NameVerdict } from '../policy/name-policy.ts';
 import { type MainGoMod, type ModuleAt, nameOf, parseMainGoMod, replacementOf } from '../protocol/main-go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
-import { modulesOfTag } from './tag-modules.ts';
+import { modulesOfTag, type RepositoryRoot } from './tag-modules.ts';
 import type { TagEvent } from './tag-event.ts';
 import type { Verdicts } from './verdicts.ts';
 
@@ -35,8 +35,8 @@ export interface SeenVersion {
 
 /** What the gate needs of the hub. */
 export interface GatePorts {
-  /** The module paths of the root of the event's repository; empty when no private module lives there. */
-  roots(event: TagEvent): readonly ModulePath[];
+  /** The roots of the event's repository; empty when no private module lives there. */
+  roots(event: TagEvent): readonly RepositoryRoot[];
   /** Stores nothing. @throws {HubError} not-found when the source has no such version; what an origin throws */
   look(module: ModuleAt, signal: AbortSignal): Promise<SeenVersion>;
   /** Makes and stores all of a version, with its records, unless it is stored; answers the text of the go.mod that is. @throws {HubError} what a fill throws */
@@ -56,6 +56,8 @@ export interface GatePorts {
 
 export interface GateReport {
   readonly event: TagEvent;
+  /** Of the repository that was looked at, on its host. */
+  readonly path: string;
   readonly module: string;
   readonly version: string;
   readonly verdict: Verdict['kind'];
@@ -91,6 +93,12 @@ const blocking: ReadonlySet<ErrorCode> = new Set([
   'bad-request',
 ]);
 
+/** What a tag can be of one repository. */
+interface Candidate {
+  readonly path: string;
+  readonly modules: readonly ModuleAt[];
+}
+
 interface Attempt {
   readonly signal: AbortSignal;
   /** This one included. */
@@ -110,12 +118,14 @@ export class TagGate {
     const { ports } = this.#parts;
     const roots = ports.roots(event);
     if (roots.length === 0) return 'nothing to do: no rule of private names this repository';
-    const candidates = roots.map((root) => modulesOfTag(root, event.tag));
-    if (candidates.every((modules) => modules.length === 0)) return 'nothing to do: the tag is no version of a module';
+    const candidates = roots.map(({ module, path }) => ({ path, modules: modulesOfTag(module, event.tag) }));
+    if (candidates.every(({ modules }) => modules.length === 0)) return 'nothing to do: the tag is no version of a module';
     const outcomes: string[] = [];
-    for (const modules of candidates) {
+    for (const candidate of candidates) {
       const outcome =
-        event.change === 'deleted' ? await this.#gone(modules) : await this.#first(event, modules, { signal, attempts: job.attempts });
+        event.change === 'deleted'
+          ? await this.#gone(candidate.modules)
+          : await this.#first(event, candidate, { signal, attempts: job.attempts });
       if (outcome !== undefined) outcomes.push(outcome);
     }
     if (outcomes.length > 0) return outcomes.join('; ');
@@ -147,7 +157,7 @@ export class TagGate {
   }
 
   /** Of what the tag can be, the first that is there. */
-  async #first(event: TagEvent, modules: readonly ModuleAt[], attempt: Attempt): Promise<string | undefined> {
+  async #first(event: TagEvent, { path: repository, modules }: Candidate, attempt: Attempt): Promise<string | undefined> {
     for (const module of modules) {
       const seen = await this.#judge(module, attempt);
       if (seen === undefined) continue;
@@ -156,6 +166,7 @@ export class TagGate {
       this.#parts.events.gated({ module: path, version, verdict: verdict.kind, reason: verdict.reason });
       await this.#parts.ports.report({
         event,
+        path: repository,
         module: path,
         version,
         verdict: verdict.kind,

@@ -16,6 +16,7 @@ type Make = () => Promise<MetadataBench>;
 export function jobsContract(name: string, make: Make): void {
   suite(`${name}: jobs and verdicts`, () => {
     turns(make);
+    lanes(make);
     arrivals(make);
     verdicts(make);
   });
@@ -76,6 +77,21 @@ function turns(make: Make): void {
       ['a'],
     );
     assert.equal(await metadata.waitingJobs(), 0);
+  });
+}
+
+function lanes(make: Make): void {
+  test('what is to be left is left, wherever it stands, and everything else is claimed', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    for (const key of ['gitlab a', 'gitlab b', 'gitea a', 'lone']) await metadata.addJob(job(key), { nowMs });
+    await metadata.addJob({ ...job('gitlab a'), kind: 'report' }, { nowMs });
+    const claimed = async (except: Parameters<typeof metadata.claimJobs>[2]): Promise<readonly string[]> =>
+      (await metadata.claimJobs(nowMs, 9, except)).map(({ lane, key }) => `${lane}: ${key}`).toSorted();
+    assert.deepEqual(await claimed({ kinds: ['tag', 'report'], lanes: [] }), []);
+    assert.deepEqual(await claimed({ kinds: ['report'], lanes: ['tag gitlab', 'tag git'] }), ['tag gitea: gitea a', 'tag lone: lone']);
+    assert.deepEqual(await claimed({ kinds: ['tag'], lanes: [] }), ['report gitlab: gitlab a']);
+    assert.deepEqual(await claimed({ kinds: [], lanes: [] }), ['tag gitlab: gitlab a', 'tag gitlab: gitlab b']);
   });
 }
 

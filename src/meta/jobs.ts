@@ -9,10 +9,17 @@ export const JOBS_WAITING_MAX = 10_000;
 export interface NewJob {
   /** What to do, such as `tag`. */
   readonly kind: string;
-  /** What it is about: of two jobs with one kind and key only one waits, and only one runs. */
+  /** What it is about: of two jobs with one kind and key only one waits, and only one runs. Its first word names whom the job depends on: see `lane`. */
   readonly key: string;
   /** All that the work needs, as JSON. */
   readonly payload: string;
+}
+
+/** What is not to be begun just now. */
+export interface JobsLeft {
+  readonly kinds: readonly string[];
+  /** As jobs have them. */
+  readonly lanes: readonly string[];
 }
 
 export type JobAdded =
@@ -24,6 +31,8 @@ export type JobAdded =
 
 export interface JobRow extends NewJob {
   readonly id: number;
+  /** That of all jobs of one kind that depend on the same hook or the same receiver: when that is slow, all of them are. */
+  readonly lane: string;
   /** `failed`: given up. `done`: `outcome` says how it ended. */
   readonly state: 'waiting' | 'running' | 'done' | 'failed';
   /** Times that it was begun. */
@@ -76,7 +85,7 @@ export interface Jobs {
   /** Whether {@link claimJobs} would find one: a cheap look. */
   hasDueJob(nowMs: number): Promise<boolean>;
   /** Begins at most so many, those due longest first. A time further ahead than any delay is the mark of a clock that went back: such a job is due. */
-  claimJobs(nowMs: number, limit: number): Promise<readonly JobRow[]>;
+  claimJobs(nowMs: number, limit: number, except?: JobsLeft): Promise<readonly JobRow[]>;
   /** False when this metadata has not begun it, or no longer has it. */
   endJob(id: number, end: JobEnd, nowMs: number): Promise<boolean>;
   /** The newest first; `before` is the `id` of the last one of the page before. */

@@ -4,7 +4,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { CHAIN_START } from '../protocol/audit-chain.ts';
-import type { JobAdded, JobEnd, JobRow, NewJob, Standing, Verdict, VerdictRow } from './jobs.ts';
+import type { JobAdded, JobEnd, JobRow, JobsLeft, NewJob, Standing, Verdict, VerdictRow } from './jobs.ts';
 import { bootOf, newLeaseOwner } from './leases.ts';
 import type {
   ModuleKind,
@@ -328,11 +328,11 @@ class SqliteMetadata implements Metadata {
   }
 
   async hasDueJob(nowMs: number): Promise<boolean> {
-    return this.#read('dueJobs', () => candidates(this.#reads, Math.floor(nowMs), 1).length > 0);
+    return this.#read('dueJobs', () => candidates(this.#reads, { nowMs: Math.floor(nowMs), limit: 1 }).length > 0);
   }
 
-  async claimJobs(nowMs: number, limit: number): Promise<readonly JobRow[]> {
-    return await this.#write('claimJobs', nowMs, bounded(limit));
+  async claimJobs(nowMs: number, limit: number, except?: JobsLeft): Promise<readonly JobRow[]> {
+    return await this.#write('claimJobs', nowMs, bounded(limit), except);
   }
 
   async endJob(id: number, end: JobEnd, nowMs: number): Promise<boolean> {

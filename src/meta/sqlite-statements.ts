@@ -7,6 +7,9 @@ const fileColumns =
   'f.key, f.kind, f.module, f.version, f.size_bytes, f.sha256, f.fingerprint, f.h1, f.origin, f.proof_database, f.proof_tree_size, f.proof_record_id, f.proved_at_ms, f.stored_at_ms, f.private';
 
 const jobColumns = 'id, kind, key, payload, state, attempts, next_at_ms, created_at_ms, changed_at_ms, error, outcome';
+/** ?3 and ?4: kinds, and lanes as in `laneOf`, each between line ends. */
+const isNotLeft = `instr(?3, char(10) || kind || char(10)) = 0
+    AND instr(?4, char(10) || kind || ' ' || substr(key, 1, instr(key || ' ', ' ') - 1) || char(10)) = 0`;
 
 export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
@@ -109,9 +112,9 @@ export const statements: Readonly<Record<StatementName, string>> = {
   insertJob: `INSERT INTO job (kind, key, payload, state, attempts, next_at_ms, created_at_ms, changed_at_ms) VALUES (?, ?, ?, 'waiting', 0, ?, ?, ?) RETURNING id`,
   // As many as there are workers times what each does at once.
   runningJobs: `SELECT ${jobColumns}, owner FROM job WHERE state = 'running' ORDER BY next_at_ms LIMIT 1000`,
-  dueJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms <= ?
-    AND NOT EXISTS (SELECT 1 FROM job r WHERE r.kind = job.kind AND r.key = job.key AND r.state = 'running') ORDER BY next_at_ms LIMIT ?`,
-  farJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms > ? ORDER BY next_at_ms LIMIT ?`,
+  dueJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms <= ?1 AND ${isNotLeft}
+    AND NOT EXISTS (SELECT 1 FROM job r WHERE r.kind = job.kind AND r.key = job.key AND r.state = 'running') ORDER BY next_at_ms LIMIT ?2`,
+  farJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms > ?1 AND ${isNotLeft} ORDER BY next_at_ms LIMIT ?2`,
   claimJob: `UPDATE job SET state = 'running', owner = ?, attempts = attempts + 1, changed_at_ms = ? WHERE id = ? AND state IN ('waiting', 'running')`,
   // From now on the time is that of its end, by which the oldest are found.
   endJob: `UPDATE job SET state = ?1, next_at_ms = ?2, changed_at_ms = ?2, owner = NULL, error = coalesce(?3, error), outcome = ?4 WHERE id = ?5 AND owner = ?6`,

@@ -160,6 +160,8 @@ export interface OwnWitnessConfig {
 /** Who may do what; grants as they are written, each of them well formed. */
 export interface AccessConfig {
   readonly anonymous: readonly string[];
+  /** Web servers in front of the hub that say who asks. */
+  readonly trustedProxies: readonly AddressRange[];
   /** Each name once. */
   readonly groups: readonly { readonly name: string; readonly grants: readonly string[] }[];
   readonly oidc: readonly {

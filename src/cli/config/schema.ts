@@ -79,6 +79,7 @@ const schema = z.strictObject({
     anonymous: z.array(z.string()).max(256).check(entries(faultsOfAnonymous)).optional(),
     groups: z.array(accessGroup()).max(256).default([]),
     oidc: z.array(identityIssuer()).max(16).default([]),
+    trustedProxies: texts(64, parseAddressRanges).optional(),
   }),
   store: group({
     kind: builtOnly('fs', ['fs', 's3']),
