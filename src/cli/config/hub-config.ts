@@ -126,10 +126,13 @@ export interface PrivateRuleConfig {
 export interface HookConfig {
   readonly kind: HookKind;
   readonly name: string;
-  readonly secretEnv: string;
+  readonly secret: SecretPlace;
   /** Where verdicts are reported to: the base address of the host's API, without a slash at the end. */
-  readonly report: { readonly api: string; readonly tokenEnv: string } | undefined;
+  readonly report: { readonly api: string; readonly token: SecretPlace } | undefined;
 }
+
+/** Where a secret is, which never stands in the configuration itself. `file` is absolute. */
+export type SecretPlace = { readonly kind: 'variable'; readonly name: string } | { readonly kind: 'file'; readonly file: string };
 
 /** A group chat that is told about verdicts. Its address is a secret of its own. */
 export interface ChatConfig {

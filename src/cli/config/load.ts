@@ -218,7 +218,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     verify: tree.verify,
     ownDatabase: ownDatabaseOf(tree, dataDir, resolvePath),
     private: privateOf(tree, resolvePath),
-    webhooks: webhooksOf(tree),
+    webhooks: webhooksOf(tree, resolvePath),
     access: accessOf(tree, listen.loopback, resolvePath),
     sdk: sdkOf(tree.sdk),
     nameRules: tree.policy.rules,

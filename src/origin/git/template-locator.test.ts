@@ -38,12 +38,12 @@ for (const { template, fault } of faults) {
   });
 }
 
-function locator(template: string, asked: string[]): Locate {
+function locator(template: string, asked: string[], rootElements?: number): Locate {
   const probe = async (remote: { readonly url: string }): Promise<{ kind: 'found' }> => {
     asked.push(remote.url);
     return { kind: 'found' };
   };
-  return createTemplateLocator({ template, credential: undefined, probe, isMirrored: async () => false });
+  return createTemplateLocator({ template, credential: undefined, rootElements, probe, isMirrored: async () => false });
 }
 
 async function located(locate: Locate, path: string): Promise<{ readonly url: string; readonly mirror: string }> {
@@ -64,11 +64,11 @@ test('no module leads to the home of a user of the machine that serves Git over 
     'ssh://git@git.corp.example/srv/{repo}',
     'ssh://git@git.corp.example/~git/{repo}',
   ])
-    assert.match((await located(locator(template, []), 'git.corp.example/~bot/lib')).url, /~bot\/lib$/);
+    assert.match((await located(locator(template, []), 'git.corp.example/~bot/lib')).url, /\/~bot$/);
 });
 
 test('a root that ends in .git and the one that does not have one mirror', async () => {
-  const locate = locator('https://git.corp.example/{repo}.git', []);
+  const locate = locator('https://git.corp.example/{repo}.git', [], 3);
   const [bare, ended] = [await located(locate, 'git.corp.example/team/lib'), await located(locate, 'git.corp.example/team/lib.git')];
   assert.deepEqual(ended, bare);
   assert.equal(bare.mirror, 'git.corp.example/team/lib');

@@ -66,6 +66,10 @@ export class HookAnswers {
       this.#unread(exchange);
       return refuse('method-not-allowed', 'a webhook is called with POST', ['Allow', 'POST']);
     }
+    if (Number(req.headers['content-length'] ?? 0) > HOOK_BODY_BYTES_MAX) {
+      this.#unread(exchange);
+      throw tooLarge();
+    }
     const strange = (reason: string): void => {
       parts.events.hookAnswered({ kind, outcome: 'unauthorized' });
       parts.audit.tally({ act: 'refused', actor: `webhook ${kind} from ${exchange.peer}`, subject: 'webhook' });
@@ -120,17 +124,12 @@ export class HookAnswers {
   }
 
   async #bodyOf(exchange: Exchange, shares: BodyShares): Promise<Buffer> {
-    const tooLarge = new HubError('too-large', `the body of a webhook is at most ${HOOK_BODY_BYTES_MAX} bytes long`);
-    if (Number(exchange.req.headers['content-length'] ?? 0) > HOOK_BODY_BYTES_MAX) {
-      this.#unread(exchange);
-      throw tooLarge;
-    }
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
     using share = shares.open(exchange.peer);
     for await (const chunk of bodyOf(exchange, BODY_TIMES)) {
       sizeBytes += chunk.length;
-      if (sizeBytes > HOOK_BODY_BYTES_MAX) throw tooLarge;
+      if (sizeBytes > HOOK_BODY_BYTES_MAX) throw tooLarge();
       if (!share.add(chunk.length)) throw new HubError('overloaded', 'too many webhooks come at once: send it again');
       chunks.push(chunk);
     }
@@ -141,6 +140,10 @@ export class HookAnswers {
   #unread(exchange: Exchange): void {
     exchange.res.shouldKeepAlive = false;
   }
+}
+
+function tooLarge(): HubError {
+  return new HubError('too-large', `the body of a webhook is at most ${HOOK_BODY_BYTES_MAX} bytes long`);
 }
 
 function isJsonType(header: string | undefined): boolean {
