@@ -68,7 +68,8 @@ export async function runBackend(folder: string, request: IncomingMessage, respo
   });
   const sent = pipeline(request, child.stdin).catch(() => {});
   // Who leaves takes nothing any more, and what waits for that never ends.
-  const left = once(response, 'close').then(() => child.kill('SIGKILL'));
+  const end = (): boolean => child.kill('SIGKILL');
+  const left = once(response, 'close').then(end, end);
   let head: Buffer | undefined = Buffer.alloc(0);
   for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
     if (head === undefined) {
