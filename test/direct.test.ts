@@ -38,6 +38,7 @@ async function startHub(name: string, upstreams: readonly string[], up = true): 
     upstreams,
     env: { HTTPS_PROXY: code.proxyUrl, GOYI_TLS_CA_FILE: code.caFile, GOYI_LIMITS_PREFETCH_SLOTS: '0' },
   });
+  hubs.push(started);
   const said = up ? 'public Git servers can be reached' : 'public Git servers cannot be reached';
   const output = await eventually(
     async () => started.output(),
@@ -59,10 +60,12 @@ beforeEach(() => {
   code.hosts.length = 0;
 });
 
+/** All that were started: one that goes on running keeps this process from ending. */
+const hubs: HubProcess[] = [];
+// In one hook: where one throws, the runner leaves out those after it.
 after(async () => {
-  await hub?.stop();
-  await code?.[Symbol.asyncDispose]();
-  await world?.[Symbol.asyncDispose]();
+  await using stack = new AsyncDisposableStack();
+  for (const owned of [world, code, ...hubs]) if (owned !== undefined) stack.use(owned);
 });
 
 test('a module that no upstream has comes from its repository, proved, and is then stored', async () => {
@@ -159,7 +162,6 @@ let lonely: HubProcess | undefined;
 async function direct(): Promise<HubProcess> {
   return (lonely ??= await startHub('alone', ['direct']));
 }
-after(() => lonely?.stop());
 
 test('a redirect of a page is followed to https alone, and git follows none', async () => {
   code.pages.set('vanity.example/moved', { status: 302, text: '', location: 'http://code.example/page' });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -205,7 +205,26 @@ test('a version that the gate blocks is not to be had, and the reason is on the 
   const commit = await push('module other.example/m\n\ngo 1.21\n', 'v1.0.1');
   const job = await ended((await hook('v1.0.1', { commit })).job);
   assert.match(job.outcome ?? job.error ?? '', /^block .*its go\.mod says module other\.example\/m/);
-  assert.notEqual((await ask(hub, file('v1.0.1', 'zip'))).status, 200);
+  for (const kind of ['info', 'mod', 'zip']) {
+    const refused = await ask(hub, file('v1.0.1', kind));
+    assert.deepEqual(
+      [refused.status, /was blocked when it was tagged: .*other\.example/.test(refused.firstLine)],
+      [403, true],
+      refused.firstLine,
+    );
+  }
+  const latest = await eventually(
+    async () => JSON.parse((await ask(hub, `${lib}/@latest`)).body.toString()) as { Version: string },
+    ({ Version }) => Version === 'v1.0.0',
+    10_000,
+  );
+  assert.equal(latest.Version, 'v1.0.0');
+  assert.equal((await ask(hub, `${lib}/@v/list`)).body.toString(), 'v1.0.0\n');
+  await eventually(
+    () => readFile(join(hub.dataDir, 'modules', lib, '@v/list'), 'utf8').catch(() => ''),
+    (text) => text === 'v1.0.0\n',
+    10_000,
+  );
   const status = await eventually(
     () => told.find(({ url }) => url.includes('/statuses/')),
     (one) => one !== undefined,

@@ -63,6 +63,7 @@ class HubWorker {
       tls: await readTls(config),
       limits: { connectionsMax: config.limits.connectionsMax, headerMs: config.limits.headerMs },
       handOver: config.handOver,
+      trustedProxies: config.access.trustedProxies,
       telemetry: this.#telemetry.server,
       accessLog: config.log.access,
       log: this.#log,

@@ -7,9 +7,12 @@ import type { PrivateSource } from '../hub/homes.ts';
 import { Turns } from '../hub/turns.ts';
 import type { Metadata } from '../meta/metadata.ts';
 import type { GitCredential } from '../origin/git/git-remote.ts';
+import { BoundedMirrors } from '../origin/git/bounded-mirrors.ts';
 import { createGitSource } from '../origin/git/git-source.ts';
+import type { Exclusively } from '../origin/git/mirror.ts';
 import { createTemplateLocator } from '../origin/git/template-locator.ts';
 import { createSourceOrigin } from '../origin/source-origin.ts';
+import { noting } from './public-source.ts';
 
 export interface PrivateSourcesParts {
   readonly metadata: Metadata;
@@ -17,6 +20,9 @@ export interface PrivateSourcesParts {
   /** Where passwords are, and what git's own way out needs. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
+
+/** Longer than a fetch and the making of one zip after it may take. */
+const MIRROR_IN_USE_MS = 2 * 3_600_000;
 
 /** By the number of the rule; their owner is the stack. @throws {HubError} config-invalid when a secret is not there */
 export function openPrivateSources(
@@ -34,15 +40,20 @@ export function openPrivateSources(
     no_proxy: noProxy,
     NO_PROXY: noProxy,
   };
+  const folder = join(config.dataDir, 'git');
+  const exclusively: Exclusively = (key, work, signal) => turns.run(key, work, signal);
+  const mirrors = stack.use(
+    new BoundedMirrors({ folder, bytesMax: config.limits.mirrorBytes, inUseMs: MIRROR_IN_USE_MS, exclusively, clock: systemClock, log }),
+  );
   return config.private.map(({ home }) => {
     if (home.kind !== 'git') return undefined;
     const { url: template, rootElements } = home;
     const credential = credentialOf(home.credential, env);
     const source = stack.use(
       createGitSource({
-        locator: (tools) => createTemplateLocator({ template, credential, rootElements, ...tools }),
-        mirrors: join(config.dataDir, 'git'),
-        exclusively: (key, work, signal) => turns.run(key, work, signal),
+        locator: (tools) => noting(createTemplateLocator({ template, credential, rootElements, ...tools }), mirrors),
+        mirrors: folder,
+        exclusively,
         environment,
         caFile,
         clock: systemClock,

@@ -19,8 +19,8 @@ import { DIRECT_NAME } from '../origin/direct-upstream.ts';
 import { createDiscoveryLocator, Discovery } from '../origin/git/discovery-locator.ts';
 import { createGitSource } from '../origin/git/git-source.ts';
 import type { Exclusively } from '../origin/git/mirror.ts';
-import { PublicMirrors } from '../origin/git/public-mirrors.ts';
-import type { Locate } from '../origin/git/template-locator.ts';
+import { BoundedMirrors } from '../origin/git/bounded-mirrors.ts';
+import { type Locate, mirrorOf } from '../origin/git/template-locator.ts';
 import { createSourceOrigin } from '../origin/source-origin.ts';
 import { createUpstreamSet, type UpstreamSetOptions } from '../origin/upstream-set.ts';
 
@@ -49,6 +49,7 @@ const LIMITS = {
   // A quarter: no host can keep the others waiting.
   serverProcessesMax: 2,
 };
+const MIRROR_IN_USE_MS = 600_000;
 const MIRRORS_BYTES_MAX: number = 10 * 1024 ** 3;
 const PROXY_SLOTS = 32;
 
@@ -65,7 +66,9 @@ export async function openPublicSource(
   const ownHosts = config.publicUrl === undefined ? [] : [new URL(config.publicUrl).host];
   const discovery = new Discovery({ client, answerMs: Math.min(config.limits.upstreamMs, CONNECT_MS), ownHosts });
   const folder = join(config.dataDir, 'git-public');
-  const mirrors = stack.use(new PublicMirrors({ folder, bytesMax: MIRRORS_BYTES_MAX, exclusively, clock: systemClock, log }));
+  const mirrors = stack.use(
+    new BoundedMirrors({ folder, bytesMax: MIRRORS_BYTES_MAX, inUseMs: MIRROR_IN_USE_MS, exclusively, clock: systemClock, log }),
+  );
   const proxy = parseProxyRules(config.outbound);
   invariant(proxy.ok, 'the client has been made with it');
   const locate = createDiscoveryLocator(discovery, createPinnedRoutes({ configuredOrigins: [], proxy: proxy.value }));
@@ -94,10 +97,11 @@ function isDirectAmong({ upstreams }: HubConfig): boolean {
   return upstreams.kind === 'default' || (upstreams.kind === 'list' && upstreams.entries.some(({ kind }) => kind === 'direct'));
 }
 
-function noting(locate: Locate, mirrors: PublicMirrors): Locate {
-  return async (module, signal) => {
-    const located = await locate(module, signal);
-    await mirrors.used(located.root);
+/** Has the mirrors know when they were asked for. */
+export function noting(locate: Locate, mirrors: BoundedMirrors): Locate {
+  return async (module, urgency, signal) => {
+    const located = await locate(module, urgency, signal);
+    await mirrors.used(mirrorOf(located));
     return located;
   };
 }

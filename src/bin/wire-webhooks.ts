@@ -19,6 +19,7 @@ import { reportToHost, type StatusHost } from '../origin/reports/commit-status.t
 import type { Report } from '../origin/reports/report-target.ts';
 import type { HookSecret } from '../server/hooks/verify-hook.ts';
 import type { HubServerOptions } from '../server/http-server.ts';
+import { readSecret } from './read-secret.ts';
 import type { WiredHub } from './wire-hub.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -36,13 +37,14 @@ export interface WebhookParts {
   readonly env: Env;
 }
 
-/** Webhooks in, the jobs that they ask for, and word of what came of it. Undefined when none is configured. */
-export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebhooks | undefined {
+/** Webhooks in, the jobs that they ask for, and word of what came of it. Undefined when none is configured. @throws {HubError} config-invalid when a secret cannot be read */
+export async function wireWebhooks(config: HubConfig, parts: WebhookParts): Promise<WiredWebhooks | undefined> {
   const { hooks, chat } = config.webhooks;
   if (hooks.length === 0) return undefined;
   const { hub, events, log, env } = parts;
   const { metadata, station, client, homes, policy } = hub;
   const clock = systemClock;
+  const secrets = await secretsOf(hooks, env);
   const reporting = { metadata, hooks, chat, client, env };
   const ports = createGatePorts({
     station,
@@ -64,6 +66,7 @@ export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebho
         },
       ),
     report: (report) => queueReports(reporting, report),
+    decided: ({ path }) => station.lists.refresh(path),
   });
   const gate = new TagGate({ ports, verdicts: new Verdicts({ jobs: metadata, clock }), events });
   const runner = new JobRunner({
@@ -73,6 +76,7 @@ export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebho
       [RELEASE_JOB, (job, signal) => gate.release(job, signal)],
       [REPORT_JOB, (job, signal) => sendReport(reporting, JSON.parse(job.payload) as QueuedReport, signal)],
     ]),
+    brief: new Set([REPORT_JOB]),
     events,
     log,
     clock,
@@ -80,7 +84,7 @@ export function wireWebhooks(config: HubConfig, parts: WebhookParts): WiredWebho
   });
   const desk = new HookDesk({ jobs: metadata, clock, onAdded: () => runner.nudge() });
   return {
-    hooks: { desk, secrets: secretsOf(hooks, env), events },
+    hooks: { desk, secrets, events },
     running: () => runner.running,
     [Symbol.asyncDispose]: () => runner[Symbol.asyncDispose](),
   };
@@ -93,11 +97,9 @@ function sourceRules(config: HubConfig): readonly SourceRule[] {
   );
 }
 
-function secretsOf(hooks: readonly HookConfig[], env: Env): ReadonlyMap<HookKind, readonly HookSecret[]> {
-  return Map.groupBy(
-    hooks.map(({ kind, name, secretEnv }) => ({ kind, name, secret: env[secretEnv] ?? '' })),
-    ({ kind }) => kind,
-  );
+async function secretsOf(hooks: readonly HookConfig[], env: Env): Promise<ReadonlyMap<HookKind, readonly HookSecret[]>> {
+  const all = await Promise.all(hooks.map(async ({ kind, name, secret }) => ({ kind, name, secret: await readSecret(secret, env) })));
+  return Map.groupBy(all, ({ kind }) => kind);
 }
 
 interface Reporting {
@@ -115,7 +117,7 @@ interface QueuedReport {
 }
 
 async function queueReports({ metadata, hooks, chat }: Reporting, { event, module, version, ...what }: GateReport): Promise<void> {
-  const report: Report = { module, version, ...what, path: event.path, tag: event.tag };
+  const report: Report = { module, version, ...what, tag: event.tag };
   const hook = hooks.find(({ name }) => name === event.hook);
   const targets: QueuedReport['target'][] = [
     ...(hook?.report === undefined ? [] : [{ kind: 'host', hook: hook.name } as const]),
@@ -137,8 +139,9 @@ async function sendReport({ hooks, chat, client, env }: Reporting, { target, rep
   if (target.kind === 'host') {
     const hook = hooks.find(({ name }) => name === target.hook);
     if (hook?.report === undefined) throw new HubError('config-invalid', `the webhook ${target.hook} has no report any more`);
-    const { api, tokenEnv } = hook.report;
-    await reportToHost({ kind: hook.kind as StatusHost, api, token: env[tokenEnv] ?? '' }, report, how, signal);
+    const { api, token } = hook.report;
+    // Read each time: a token that is renewed needs no new start.
+    await reportToHost({ kind: hook.kind as StatusHost, api, token: await readSecret(token, env) }, report, how, signal);
     return `${hook.kind} was told`;
   }
   const robot = chat.find(({ urlEnv }) => urlEnv === target.urlEnv);

@@ -52,7 +52,7 @@ export interface StationParts {
   readonly alarms?: () => readonly string[];
   readonly policy: NamePolicy;
   /** Of versions of private modules. */
-  readonly verdicts: Pick<Verdicts, 'of'>;
+  readonly verdicts: Pick<Verdicts, 'of' | 'now' | 'admit' | 'blocked'>;
   readonly verify: 'require' | 'off';
   readonly events: Events;
   readonly log: Log;
@@ -138,16 +138,24 @@ class StationImpl implements HubStation {
       readMod: (artefact) => smallBytes(stored.open(artefact)),
       isStored: (artefact) => stored.has(artefact),
       admits: (module, version) => isAsked(homes.of(module)) && parts.policy.verdict(module, version).kind === 'allow',
+      isMade: isPrivate,
       clock,
       slots: limits.prefetchSlots,
     });
     const { filler, ahead, privateVersions } = this;
     this.#files = new ModuleFiles({ stored, filler, usage: this.#usage, ahead, clock, homes, privateVersions, limits: fileLimits });
     this.#answers = new ChangingAnswers({ metadata, clock, freshness });
-    this.#queries = new ModuleQueries({ answers: this.#answers, metadata, homes, file: (...args) => this.#smallText(...args) });
+    this.#queries = new ModuleQueries({
+      answers: this.#answers,
+      metadata,
+      homes,
+      verdicts: parts.verdicts,
+      file: (...args) => this.#smallText(...args),
+    });
     this.#warmParts = {
       fill: async (artefact, signal) => {
         if (!isAsked(homes.of(artefact.module))) throw await this.privateVersions.missing(artefact);
+        if (this.#isPrivate(artefact.module)) await this.#admitVerdict(artefact.module, artefact.version);
         await this.filler.fill(artefact, 'prefetch', signal);
       },
       receivedBytes: (artefact) => this.filler.receivedBytes(artefact),
@@ -259,8 +267,9 @@ class StationImpl implements HubStation {
     switch (request.kind) {
       case 'file':
         this.#admit(request.module, request.version);
-        if (this.#isPrivate(request.module)) await this.#admitVerdict(request.module, request.version);
-        return this.#files.serve(artefactOf(request.file, request.module, request.version), options, signal);
+        return this.#isPrivate(request.module)
+          ? this.#servePrivate(request, options, signal)
+          : this.#files.serve(artefactOf(request.file, request.module, request.version), options, signal);
       case 'list':
         this.#admit(request.module);
         this.ahead.listed(request.module);
@@ -341,11 +350,42 @@ class StationImpl implements HubStation {
     return isPrivateHome(this.#parts.homes.of(module));
   }
 
-  /** What the gate blocked stays blocked, whoever asks and whatever is stored. Of public modules there are no verdicts. @throws {HubError} policy-denied */
+  /** Of public modules there are no verdicts. @throws {HubError} policy-denied, not-found */
   async #admitVerdict(path: ModulePath, version: Version): Promise<void> {
-    const verdict = await this.#parts.verdicts.of({ path, version });
-    if (verdict?.kind === 'block')
-      throw new HubError('policy-denied', `${path}@${version} was blocked when it was tagged: ${verdict.reason}`);
+    const { verdicts } = this.#parts;
+    verdicts.admit(await verdicts.of({ path, version }), { path, version }, { isArchive: this.#isArchive(path) });
+  }
+
+  /** What is held back was so before any of it was stored: who looks again once a file is open misses no hold. */
+  async #servePrivate(
+    { module: path, version, file }: Extract<ProxyRequest, { kind: 'file' }>,
+    options: AnswerOptions,
+    signal: AbortSignal,
+  ): Promise<Served> {
+    const artefact = artefactOf(file, path, version);
+    if (options.isGate === true) return this.#files.serve(artefact, options, signal);
+    await this.#admitVerdict(path, version);
+    if (!this.#isArchive(path)) return this.#files.serve(artefact, options, signal);
+    const { verdicts } = this.#parts;
+    await using stack = new AsyncDisposableStack();
+    let served: Served | HubError;
+    try {
+      served = await this.#files.serve(artefact, options, signal);
+      if (served.kind === 'blob') stack.use(served.blob);
+    } catch (error) {
+      if (!(error instanceof HubError)) throw error;
+      served = error;
+    }
+    verdicts.admit(await verdicts.now({ path, version }), { path, version }, { isArchive: true });
+    if (served instanceof HubError) throw served;
+    stack.move();
+    return served;
+  }
+
+  /** Whether clients see of it what the gate archived, and nothing else. */
+  #isArchive(module: ModulePath): boolean {
+    const home = this.#parts.homes.of(module);
+    return home.kind === 'archive' && home.origin !== undefined;
   }
 
   #relay(name: string): ChecksumRelay {

@@ -13,7 +13,7 @@ import type { Served } from './served.ts';
 import type { Station } from './station.ts';
 import { rootsOf, type SourceRule } from './tag-modules.ts';
 
-export interface GatePortsParts extends Pick<GatePorts, 'drifted' | 'report'> {
+export interface GatePortsParts extends Pick<GatePorts, 'drifted' | 'report' | 'decided'> {
   readonly station: Pick<Station, 'answer'>;
   readonly privateVersions: Pick<PrivateVersions, 'archive'>;
   readonly homes: Homes;
@@ -28,7 +28,7 @@ const sizeMaxBytes: Readonly<Record<SmallFile, number>> = { info: INFO_BYTES_MAX
 
 /** The gate's way into the hub: what it looks at is what clients get, or would get. */
 export function createGatePorts(parts: GatePortsParts): GatePorts {
-  const { station, privateVersions, rules, policy, drifted, report } = parts;
+  const { station, privateVersions, rules, policy, homes, drifted, report, decided } = parts;
   return {
     roots: (event) => rootsOf(event, rules),
     look: async (module, signal) => {
@@ -39,6 +39,7 @@ export function createGatePorts(parts: GatePortsParts): GatePorts {
         goMod: goMod.toString('utf8'),
         commit: info === undefined ? undefined : commitOf(info, module),
         commitNow: commitOf(now, module),
+        isStored: info !== undefined,
       };
     },
     archive: async (module, signal) => {
@@ -51,6 +52,8 @@ export function createGatePorts(parts: GatePortsParts): GatePorts {
     resolve: async ({ path, version }, signal) =>
       letGo(await station.answer({ kind: 'file', file: 'mod', module: path, version }, { fill: true }, signal)),
     policy: ({ path, version }) => policy.verdict(path, version),
+    isArchiveOnly: (module) => homes.of(module).kind === 'archive',
+    decided,
     drifted,
     report,
   };
@@ -89,7 +92,10 @@ async function stored(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   try {
-    return await wholeOf(await station.answer({ kind: 'file', file, module: path, version }, { fill: false }, signal), sizeMaxBytes[file]);
+    return await wholeOf(
+      await station.answer({ kind: 'file', file, module: path, version }, { fill: false, isGate: true }, signal),
+      sizeMaxBytes[file],
+    );
   } catch (error) {
     const code = codeOf(error);
     if (code === 'not-cached' || code === 'not-found') return undefined;

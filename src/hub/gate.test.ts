@@ -38,6 +38,9 @@ class Bench {
   readonly denied: Map<string, string> = new Map();
   commitNow = 'a'.repeat(40);
   atOnceMax = 0;
+  isArchiveOnly = false;
+  /** What was on record at each store and each end of a look. */
+  readonly standings: string[] = [];
 
   constructor(metadata: Metadata) {
     this.verdicts = new Verdicts({ jobs: metadata, clock: systemClock });
@@ -51,9 +54,15 @@ class Bench {
           this.#fail(nameOf(module));
           const goMod = this.stored.get(nameOf(module)) ?? this.versions.get(nameOf(module));
           if (!this.versions.has(nameOf(module)) || goMod === undefined) throw new HubError('not-found', 'no such version');
-          return { goMod, commit: this.stored.has(nameOf(module)) ? 'a'.repeat(40) : undefined, commitNow: this.commitNow };
+          return {
+            goMod,
+            commit: this.stored.has(nameOf(module)) ? 'a'.repeat(40) : undefined,
+            commitNow: this.commitNow,
+            isStored: this.stored.has(nameOf(module)),
+          };
         },
         archive: async (module) => {
+          this.standings.push(`stored: ${(await metadata.verdict(module.path, module.version))?.kind ?? '-'}`);
           this.#fail(`zip of ${nameOf(module)}`);
           const goMod = this.stored.get(nameOf(module)) ?? this.versions.get(nameOf(module)) ?? '';
           this.stored.set(nameOf(module), goMod);
@@ -71,6 +80,8 @@ class Bench {
           const reason = this.denied.get(nameOf(module));
           return reason === undefined ? { kind: 'allow' } : { kind: 'deny', rule: '', reason };
         },
+        isArchiveOnly: () => this.isArchiveOnly,
+        decided: ({ version }) => void this.standings.push(`decided ${version}`),
         drifted: async (module, { from, to }) => void this.drifts.push(`${nameOf(module)} ${from ?? '-'} ${to ?? '-'}`),
         report: async (report) => void this.reports.push(report),
       },
@@ -217,4 +228,24 @@ gateTest('a long list of requirements is asked for a few at a time', async (benc
   bench.versions.set(`${lib}@v1.0.0`, require(...Array.from({ length: 200 }, (_, i) => `a${i}.example/a v1.0.0`)));
   assert.match(await bench.look(), /^archive /);
   assert.deepEqual([bench.resolved.length, bench.atOnceMax], [200, 8]);
+});
+
+gateTest('where only what is archived is seen, a version is held from before it is stored until there is a verdict', async (bench) => {
+  bench.isArchiveOnly = true;
+  bench.versions.set(`${lib}@v1.0.0`, `module ${lib}\n`);
+  bench.faults.set(`zip of ${lib}@v1.0.0`, 'storage-full');
+  await assert.rejects(bench.look(), (error: HubError) => error.code === 'storage-full');
+  bench.faults.clear();
+  assert.match(await bench.look(), /^archive /);
+  assert.deepEqual(bench.standings, ['stored: held', 'stored: held', 'decided v1.0.0']);
+});
+
+gateTest('nothing is held that was served before, nor where versions are made on demand', async (bench) => {
+  bench.versions.set(`${lib}@v1.0.0`, `module ${lib}\n`);
+  await bench.look();
+  bench.isArchiveOnly = true;
+  bench.versions.set(`${lib}@v1.1.0`, `module ${lib}\n`);
+  bench.stored.set(`${lib}@v1.1.0`, `module ${lib}\n`);
+  await bench.look({ tag: 'v1.1.0' });
+  assert.deepEqual(bench.standings, ['stored: -', 'decided v1.0.0', 'stored: -', 'decided v1.1.0']);
 });

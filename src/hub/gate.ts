@@ -7,17 +7,18 @@
  * 3. each requirement is to be had through the hub, proved as everything is;
  * 4. its zip keeps the rules of module zips.
  *
+ * Where clients see what is archived alone, a version is held back from before its first file is stored until there is a verdict.
  * What passes is archived, what does not is blocked with the first reason found. Either stands for ever, unless an operator releases a block. What is only
  * out of reach for now decides nothing: the job comes again.
  */
 import { codeOf, type ErrorCode, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import { Gate } from '../base/gate.ts';
-import type { JobRow, Verdict } from '../meta/jobs.ts';
+import type { JobRow, Standing, Verdict } from '../meta/jobs.ts';
 import type { NameVerdict } from '../policy/name-policy.ts';
 import { type MainGoMod, type ModuleAt, nameOf, parseMainGoMod, replacementOf } from '../protocol/main-go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
-import { modulesOfTag } from './tag-modules.ts';
+import { modulesOfTag, type RepositoryRoot } from './tag-modules.ts';
 import type { TagEvent } from './tag-event.ts';
 import type { Verdicts } from './verdicts.ts';
 
@@ -29,12 +30,13 @@ export interface SeenVersion {
   readonly commit: string | undefined;
   /** The commit that the tag stands for now. */
   readonly commitNow: string | undefined;
+  readonly isStored: boolean;
 }
 
 /** What the gate needs of the hub. */
 export interface GatePorts {
-  /** The module paths of the root of the event's repository; empty when no private module lives there. */
-  roots(event: TagEvent): readonly ModulePath[];
+  /** The roots of the event's repository; empty when no private module lives there. */
+  roots(event: TagEvent): readonly RepositoryRoot[];
   /** Stores nothing. @throws {HubError} not-found when the source has no such version; what an origin throws */
   look(module: ModuleAt, signal: AbortSignal): Promise<SeenVersion>;
   /** Makes and stores all of a version, with its records, unless it is stored; answers the text of the go.mod that is. @throws {HubError} what a fill throws */
@@ -42,6 +44,10 @@ export interface GatePorts {
   /** Has the go.mod of a requirement, proved. @throws {HubError} what a fill throws */
   resolve(requirement: ModuleAt, signal: AbortSignal): Promise<void>;
   policy(module: ModuleAt): NameVerdict;
+  /** Whether clients see what was archived of this module alone. */
+  isArchiveOnly(module: ModulePath): boolean;
+  /** Something was decided, and is on record. */
+  decided(module: ModuleAt): void;
   /** The tag of an archived version stands for another commit than it did, or is gone. */
   drifted(module: ModuleAt, what: { readonly from: string | undefined; readonly to: string | undefined }): Promise<void>;
   /** Tells whoever is to be told; durable when it resolves. */
@@ -50,6 +56,8 @@ export interface GatePorts {
 
 export interface GateReport {
   readonly event: TagEvent;
+  /** Of the repository that was looked at, on its host. */
+  readonly path: string;
   readonly module: string;
   readonly version: string;
   readonly verdict: Verdict['kind'];
@@ -85,6 +93,12 @@ const blocking: ReadonlySet<ErrorCode> = new Set([
   'bad-request',
 ]);
 
+/** What a tag can be of one repository. */
+interface Candidate {
+  readonly path: string;
+  readonly modules: readonly ModuleAt[];
+}
+
 interface Attempt {
   readonly signal: AbortSignal;
   /** This one included. */
@@ -104,12 +118,14 @@ export class TagGate {
     const { ports } = this.#parts;
     const roots = ports.roots(event);
     if (roots.length === 0) return 'nothing to do: no rule of private names this repository';
-    const candidates = roots.map((root) => modulesOfTag(root, event.tag));
-    if (candidates.every((modules) => modules.length === 0)) return 'nothing to do: the tag is no version of a module';
+    const candidates = roots.map(({ module, path }) => ({ path, modules: modulesOfTag(module, event.tag) }));
+    if (candidates.every(({ modules }) => modules.length === 0)) return 'nothing to do: the tag is no version of a module';
     const outcomes: string[] = [];
-    for (const modules of candidates) {
+    for (const candidate of candidates) {
       const outcome =
-        event.change === 'deleted' ? await this.#gone(modules) : await this.#first(event, modules, { signal, attempts: job.attempts });
+        event.change === 'deleted'
+          ? await this.#gone(candidate.modules)
+          : await this.#first(event, candidate, { signal, attempts: job.attempts });
       if (outcome !== undefined) outcomes.push(outcome);
     }
     if (outcomes.length > 0) return outcomes.join('; ');
@@ -124,6 +140,7 @@ export class TagGate {
     // A block that is remembered may be some seconds old.
     if ((await verdicts.of(module))?.kind === 'block') throw new HubError('not-found', `${nameOf(module)} is still known as blocked`);
     await ports.archive(module, signal);
+    ports.decided(module);
     return `${nameOf(module)} is stored, as an operator wanted it`;
   }
 
@@ -132,7 +149,7 @@ export class TagGate {
     const { ports, verdicts } = this.#parts;
     const gone: string[] = [];
     for (const module of modules) {
-      if ((await verdicts.of(module)) === undefined) continue;
+      if (decidedOf(await verdicts.of(module)) === undefined) continue;
       await ports.drifted(module, { from: undefined, to: undefined });
       gone.push(`the tag of ${nameOf(module)} is gone: what is stored stays`);
     }
@@ -140,7 +157,7 @@ export class TagGate {
   }
 
   /** Of what the tag can be, the first that is there. */
-  async #first(event: TagEvent, modules: readonly ModuleAt[], attempt: Attempt): Promise<string | undefined> {
+  async #first(event: TagEvent, { path: repository, modules }: Candidate, attempt: Attempt): Promise<string | undefined> {
     for (const module of modules) {
       const seen = await this.#judge(module, attempt);
       if (seen === undefined) continue;
@@ -149,6 +166,7 @@ export class TagGate {
       this.#parts.events.gated({ module: path, version, verdict: verdict.kind, reason: verdict.reason });
       await this.#parts.ports.report({
         event,
+        path: repository,
         module: path,
         version,
         verdict: verdict.kind,
@@ -167,7 +185,7 @@ export class TagGate {
     attempt: Attempt,
   ): Promise<{ readonly verdict: Verdict; readonly commit?: string | undefined; readonly note?: string | undefined } | undefined> {
     const { ports, verdicts } = this.#parts;
-    const standing = await verdicts.of(module);
+    const standing = decidedOf(await verdicts.of(module));
     if (standing?.kind === 'block') return { verdict: standing };
     const named = ports.policy(module);
     if (standing === undefined && named.kind === 'deny') return { verdict: await this.#block(module, named.reason) };
@@ -181,12 +199,14 @@ export class TagGate {
     }
     const note = await this.#noteOfMove(module, seen);
     const commit = seen.commit ?? seen.commitNow;
-    return { verdict: standing ?? (await this.#decide(module, seen.goMod, attempt)), commit, note };
+    return { verdict: standing ?? (await this.#decide(module, seen, attempt)), commit, note };
   }
 
-  async #decide(module: ModuleAt, looked: string, attempt: Attempt): Promise<Verdict> {
+  async #decide(module: ModuleAt, { goMod: looked, isStored }: SeenVersion, attempt: Attempt): Promise<Verdict> {
     const fault = await this.#faultOf(module, looked, attempt);
     if (fault !== undefined) return this.#block(module, fault);
+    // What was served already, before the mode was this one, goes on being served until something speaks against it.
+    if (!isStored && this.#parts.ports.isArchiveOnly(module.path)) await this.#parts.verdicts.hold(module);
     let stored: string;
     try {
       stored = await this.#parts.ports.archive(module, attempt.signal);
@@ -254,12 +274,22 @@ export class TagGate {
   }
 
   #archive(module: ModuleAt): Promise<Verdict> {
-    return this.#parts.verdicts.record(module, 'archive', 'made from its tag, and every requirement is proved');
+    return this.#record(module, 'archive', 'made from its tag, and every requirement is proved');
   }
 
   #block(module: ModuleAt, reason: string): Promise<Verdict> {
-    return this.#parts.verdicts.record(module, 'block', reason.slice(0, reasonLengthMax));
+    return this.#record(module, 'block', reason.slice(0, reasonLengthMax));
   }
+
+  async #record(module: ModuleAt, kind: 'archive' | 'block', reason: string): Promise<Verdict> {
+    const standing = await this.#parts.verdicts.record(module, kind, reason);
+    this.#parts.ports.decided(module);
+    return standing;
+  }
+}
+
+function decidedOf(standing: Standing | undefined): Verdict | undefined {
+  return standing?.kind === 'held' ? undefined : standing;
 }
 
 function isBlocking(error: unknown): boolean {

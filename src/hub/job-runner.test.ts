@@ -12,7 +12,7 @@ interface Bench extends AsyncDisposable {
   readonly metadata: Metadata;
   readonly tried: string[];
   nowMs: number;
-  start(handler: JobHandler, options?: { slotsMax?: number; attemptsMax?: number; log?: Log }): JobRunner;
+  start(handler: JobHandler, options?: { slotsMax?: number; laneSlotsMax?: number; attemptsMax?: number; log?: Log }): JobRunner;
   /** Resolves when the job has this state, and was begun so often. */
   reached(key: string, state: string, attempts?: number): Promise<void>;
 }
@@ -37,7 +37,11 @@ async function bench(): Promise<Bench> {
     start(handler, { log = silentLog, ...limits } = {}) {
       runner = new JobRunner({
         jobs: metadata,
-        handlers: new Map([['tag', handler]]),
+        handlers: new Map([
+          ['tag', handler],
+          ['report', handler],
+        ]),
+        brief: new Set(['report']),
         events: {
           ...silentEvents,
           jobTried: ({ subject, outcome, attempts, detail }) => void tried.push(`${subject} ${attempts} ${outcome}: ${detail}`),
@@ -157,4 +161,25 @@ test('a runner that stops gives back what it has not done', async () => {
   await runner[Symbol.asyncDispose]();
   const [row] = await here.metadata.jobs(1);
   assert.deepEqual([row?.state, row?.attempts, here.tried], ['waiting', 0, []]);
+});
+
+test('a host that answers nobody leaves slots for other hooks, and reports have their own', async () => {
+  await using here = await bench();
+  const begun: string[] = [];
+  const never = Promise.withResolvers<string>();
+  const runner = here.start(
+    async ({ key }) => {
+      begun.push(key);
+      return key.startsWith('slow ') ? await never.promise : 'ok';
+    },
+    { slotsMax: 4, laneSlotsMax: 2 },
+  );
+  for (let number = 0; number < 6; number += 1) await add(here, `slow ${number}`);
+  for (const chat of ['slow chat', 'other chat']) await add(here, chat, 'report');
+  await add(here, 'other tag');
+  await here.reached('other tag', 'done');
+  await here.reached('other chat', 'done');
+  assert.deepEqual([begun.filter((key) => /^slow \d/.test(key)).length, runner.running], [2, 3]);
+  never.resolve('ok');
+  for (let number = 0; number < 6; number += 1) await here.reached(`slow ${number}`, 'done');
 });

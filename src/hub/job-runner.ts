@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { codeOf, type ErrorCode, HubError, messageOf } from '../base/errors.ts';
 import type { Events } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
-import type { JobEnd, JobRow, Jobs } from '../meta/jobs.ts';
+import type { JobEnd, JobRow, Jobs, JobsLeft } from '../meta/jobs.ts';
 import { pause } from './pause.ts';
 
 /**
@@ -12,8 +12,12 @@ import { pause } from './pause.ts';
 export type JobHandler = (job: JobRow, signal: AbortSignal) => Promise<string>;
 
 export interface JobRunnerLimits {
-  /** Jobs at once, a worker. */
+  /** Jobs at once, a worker, without those that are brief. */
   readonly slotsMax: number;
+  /** Of them, those that depend on the same hook, so that a slow host leaves slots for the others. */
+  readonly laneSlotsMax: number;
+  /** Brief jobs at once, beside the others; one for each receiver. */
+  readonly briefSlotsMax: number;
   /** How often it looks for jobs that other processes added or that have come due. */
   readonly pollMs: number;
   /** Of one attempt. */
@@ -26,7 +30,9 @@ export interface JobRunnerLimits {
 
 /** Twelve attempts are spread over some two hours. */
 export const defaultJobRunnerLimits: JobRunnerLimits = {
-  slotsMax: 4,
+  slotsMax: 8,
+  laneSlotsMax: 3,
+  briefSlotsMax: 2,
   pollMs: 1_000,
   attemptMs: 15 * 60_000,
   attemptsMax: 12,
@@ -38,6 +44,8 @@ export interface JobRunnerParts {
   readonly jobs: Pick<Jobs, 'hasDueJob' | 'claimJobs' | 'endJob'>;
   /** By the kind of job. */
   readonly handlers: ReadonlyMap<string, JobHandler>;
+  /** Kinds of jobs that are over soon, whatever happens, and are not to wait for those that may take their time. */
+  readonly brief: ReadonlySet<string>;
   readonly events: Pick<Events, 'jobTried'>;
   readonly log: Log;
   readonly clock: Clock;
@@ -54,7 +62,7 @@ export class JobRunner implements AsyncDisposable {
   readonly #parts: JobRunnerParts;
   readonly #limits: JobRunnerLimits;
   readonly #stop = new AbortController();
-  readonly #running = new Map<number, Promise<void>>();
+  readonly #running = new Map<number, { readonly job: JobRow; readonly work: Promise<void> }>();
   readonly #timer: NodeJS.Timeout;
   #looking: Promise<void> | undefined;
   #isWanted = false;
@@ -85,7 +93,7 @@ export class JobRunner implements AsyncDisposable {
     this.#stop.abort(new HubError('canceled', 'the hub is stopping'));
     await this.#looking;
     const late = new AbortController();
-    await Promise.race([Promise.all(this.#running.values()), pause(stopMs, late.signal)]);
+    await Promise.race([Promise.all([...this.#running.values()].map(({ work }) => work)), pause(stopMs, late.signal)]);
     late.abort();
   }
 
@@ -93,11 +101,14 @@ export class JobRunner implements AsyncDisposable {
     const { jobs, clock, log } = this.#parts;
     while (this.#isWanted && !this.#stop.signal.aborted) {
       this.#isWanted = false;
-      const free = this.#limits.slotsMax - this.#running.size;
-      if (free <= 0) return;
       try {
-        if (!(await jobs.hasDueJob(clock.wallMs()))) return;
-        for (const job of await jobs.claimJobs(clock.wallMs(), free)) this.#begin(job);
+        // What is to be left changes with each job that is begun.
+        for (let except = this.#left(); !this.#isFull(except); except = this.#left()) {
+          if (!(await jobs.hasDueJob(clock.wallMs()))) break;
+          const [job] = await jobs.claimJobs(clock.wallMs(), 1, except);
+          if (job === undefined) break;
+          this.#begin(job);
+        }
         this.#hasFailed = false;
       } catch (error) {
         // At the next look; said once for as long as it lasts.
@@ -108,12 +119,30 @@ export class JobRunner implements AsyncDisposable {
     }
   }
 
+  /** What has no free slot. */
+  #left(): JobsLeft {
+    const { slotsMax, laneSlotsMax, briefSlotsMax } = this.#limits;
+    const { brief, handlers } = this.#parts;
+    const running = [...this.#running.values()].map(({ job }) => job);
+    const briefCount = running.filter(({ kind }) => brief.has(kind)).length;
+    const kinds = [...handlers.keys()].filter((kind) =>
+      brief.has(kind) ? briefCount >= briefSlotsMax : running.length - briefCount >= slotsMax,
+    );
+    const lanes = Map.groupBy(running, ({ lane }) => lane);
+    const fullLanes = [...lanes].filter(([, jobs]) => jobs.length >= (jobs.some(({ kind }) => brief.has(kind)) ? 1 : laneSlotsMax));
+    return { kinds, lanes: fullLanes.map(([lane]) => lane) };
+  }
+
+  #isFull({ kinds }: JobsLeft): boolean {
+    return kinds.length === this.#parts.handlers.size || this.#stop.signal.aborted;
+  }
+
   #begin(job: JobRow): void {
     const work = this.#do(job).finally(() => {
       this.#running.delete(job.id);
       if (!this.#stop.signal.aborted) this.nudge();
     });
-    this.#running.set(job.id, work);
+    this.#running.set(job.id, { job, work });
   }
 
   async #do(job: JobRow): Promise<void> {

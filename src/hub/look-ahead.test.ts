@@ -31,7 +31,7 @@ interface World {
 /** Modules by their go.mod; fetching one makes it stored. */
 function world(
   goMods: Record<string, string>,
-  options: { slots?: number; denied?: string; hold?: Promise<void>; client?: string; zipBytes?: number } = {},
+  options: { slots?: number; denied?: string; hold?: Promise<void>; client?: string; zipBytes?: number; made?: string } = {},
 ): World {
   const fetched: string[] = [];
   const stored = new Set<string>();
@@ -43,7 +43,7 @@ function world(
     ahead: new LookAhead({
       fill: async (file) => {
         fetched.push(nameOf(file));
-        await options.hold;
+        if (options.made === undefined || file.module === options.made) await options.hold;
         stored.add(nameOf(file));
         return file.kind === 'zip' ? (options.zipBytes ?? 100) : 100;
       },
@@ -51,6 +51,7 @@ function world(
       readMod: async (file) => textOf(file),
       isStored: async (file) => stored.has(nameOf(file)),
       admits: (module) => module !== options.denied,
+      isMade: (module) => module === options.made,
       clock: { wallMs: () => 0, monotonicMs: () => made.nowMs },
       slots: options.slots ?? 8,
     }),
@@ -219,4 +220,25 @@ test('what nobody asks for ends what is fetched ahead, until it is asked for or 
   w.ask('j.example/m@v1.0.0.mod');
   await w.settled();
   assert.ok(zips() > after);
+});
+
+test('a slow source of private modules keeps nothing that the upstreams have from being fetched', async () => {
+  const hold = Promise.withResolvers<void>();
+  const many = Array.from({ length: 20 }, (_, number) => `git.corp.example/lib v1.${number}.0`);
+  const w = world(
+    {
+      'a.example/m@v1.0.0': `module a.example/m\nrequire (\n${many.join('\n')}\n)\n`,
+      'b.example/m@v1.0.0': 'module b.example/m\nrequire c.example/m v1.0.0\n',
+    },
+    { slots: 8, made: 'git.corp.example/lib', hold: hold.promise },
+  );
+  w.ask('a.example/m@v1.0.0.mod');
+  await w.settled();
+  assert.equal(w.fetched.filter((name) => name.startsWith('git.corp.example/')).length, 2);
+  w.ask('b.example/m@v1.0.0.mod');
+  await w.settled();
+  assert.ok(w.fetched.includes('c.example/m@v1.0.0.mod'));
+  hold.resolve();
+  await w.settled();
+  assert.equal(w.fetched.filter((name) => name.startsWith('git.corp.example/')).length, 20);
 });

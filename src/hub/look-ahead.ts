@@ -28,7 +28,7 @@ import type { Artefact } from './stored-files.ts';
 const comparingMs = 10_000;
 
 /** Of small files and of zips that wait for one client; the oldest go first, as nobody asked for them so far. */
-const queueMax = { small: 2_000, zip: 1_000 };
+const queueMax = { small: 2_000, zip: 1_000, made: 1_000 };
 
 /** Clients that things wait for. */
 const clientsMax = 200;
@@ -57,12 +57,14 @@ export interface LookAheadParts {
   readonly isStored: (artefact: Artefact) => Promise<boolean>;
   /** What policy forbids to clients is not fetched for them. */
   readonly admits: (module: ModulePath, version: Version) => boolean;
+  /** Whether its files are made from source code, by a server of its own that may take its time: such modules have their own slots. */
+  readonly isMade: (module: ModulePath) => boolean;
   readonly clock: Clock;
-  /** Of both kinds at once. A zip keeps the link busy by itself, so it gets a quarter. */
+  /** Of small files at once. A zip keeps the link busy by itself, so zips get a quarter; what is made gets as many more. */
   readonly slots: number;
 }
 
-type Queue = 'small' | 'zip';
+type Queue = 'small' | 'zip' | 'made';
 
 /** What was guessed from what a client was given. */
 interface Wanted {
@@ -85,8 +87,9 @@ export class LookAhead implements AsyncDisposable {
   readonly #queues: Record<Queue, FairQueue<Wanted>> = {
     small: new FairQueue({ itemsOfClientMax: queueMax.small, clientsMax }),
     zip: new FairQueue({ itemsOfClientMax: queueMax.zip, clientsMax }),
+    made: new FairQueue({ itemsOfClientMax: queueMax.made, clientsMax }),
   };
-  readonly #running: Record<Queue, Set<Promise<void>>> = { small: new Set(), zip: new Set() };
+  readonly #running: Record<Queue, Set<Promise<void>>> = { small: new Set(), zip: new Set(), made: new Set() };
   /** The version of each module whose zip was chosen, so that an older one read later is not fetched too. */
   readonly #chosen = boundedCache<ModulePath, Version>(20_000, 15 * 60_000);
   /** go.mod files that an unpruned one requires: the go command reads them for the graph, whether or not it builds with them. */
@@ -105,7 +108,7 @@ export class LookAhead implements AsyncDisposable {
   }
 
   get waiting(): number {
-    return this.#queues.small.size + this.#queues.zip.size;
+    return Object.values(this.#queues).reduce((sum, queue) => sum + queue.size, 0);
   }
 
   /** A client asked which versions there are. */
@@ -135,7 +138,7 @@ export class LookAhead implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the hub is stopping'));
     for (const queue of Object.values(this.#queues)) queue.clear();
-    await Promise.allSettled([...this.#running.small, ...this.#running.zip]);
+    await Promise.allSettled(Object.values(this.#running).flatMap((running) => [...running]));
   }
 
   #wantWhole({ module, version, kind }: Artefact, client: string): void {
@@ -144,7 +147,7 @@ export class LookAhead implements AsyncDisposable {
     const chosen = this.#chosen.get(module);
     if (chosen !== undefined && compareVersions(version, chosen) <= 0) return;
     this.#chosen.set(module, version);
-    if (chosen !== undefined) this.#queues.zip.delete(artefactOf('zip', module, chosen).key);
+    if (chosen !== undefined) for (const queue of Object.values(this.#queues)) queue.delete(artefactOf('zip', module, chosen).key);
     if (kind === 'mod') this.#enqueue('small', artefactOf('info', module, version), client);
     this.#enqueue('zip', artefactOf('zip', module, version), client);
   }
@@ -160,22 +163,22 @@ export class LookAhead implements AsyncDisposable {
     }
   }
 
-  #enqueue(name: Queue, artefact: Artefact, client: string): void {
+  #enqueue(kind: 'small' | 'zip', artefact: Artefact, client: string): void {
     if (this.#tried.has(artefact.key) || !this.#parts.admits(artefact.module, artefact.version)) return;
     this.#tried.set(artefact.key, true);
-    this.#queues[name].push(client, artefact.key, { artefact, client });
+    this.#queues[this.#parts.isMade(artefact.module) ? 'made' : kind].push(client, artefact.key, { artefact, client });
   }
 
   #run(): void {
     this.#runQueue('small', this.#parts.slots);
-    this.#runQueue('zip', Math.max(1, Math.floor(this.#parts.slots / 4)));
+    for (const name of ['zip', 'made'] as const) this.#runQueue(name, Math.max(1, Math.floor(this.#parts.slots / 4)));
   }
 
   #runQueue(name: Queue, slots: number): void {
     const queue = this.#queues[name];
     if (this.#parts.clock.monotonicMs() - this.#lastServedMs > goneMs) queue.clear();
     const running = this.#running[name];
-    while (running.size < slots && !this.#stop.signal.aborted && !(name === 'zip' && this.#hasTooMuchUnused())) {
+    while (running.size < slots && !this.#stop.signal.aborted && !(name !== 'small' && this.#hasTooMuchUnused())) {
       const next = queue.take();
       if (next === undefined) return;
       const run = this.#fetch(next)

@@ -11,15 +11,19 @@ import { isPseudoVersion } from '../protocol/pseudo-version.ts';
 import { type Home, type Homes, isAsked, isPrivateHome } from './homes.ts';
 import type { Asked, Changing, ChangingAnswers } from './changing-answers.ts';
 import type { AnswerOptions } from './station.ts';
+import type { Verdicts } from './verdicts.ts';
 
 /** A list of a million versions is 30 MB; the longest real ones are a few hundred kilobytes. */
 const listBytesMax = 16 * 1024 * 1024;
 const infoBytesMax = 64 * 1024;
 
+const none: ReadonlySet<string> = new Set();
+
 export interface QueryParts {
   readonly answers: ChangingAnswers;
   readonly metadata: Metadata;
   readonly homes: Homes;
+  readonly verdicts: Pick<Verdicts, 'blocked'>;
   /** The `.info` or the `.mod` of a canonical version, filled when needed. */
   readonly file: (
     kind: 'info' | 'mod',
@@ -49,7 +53,7 @@ export class ModuleQueries {
 
   /** Canonical versions in semver order, one a line, without pseudo-versions. @throws {HubError} not-found, upstream-refused, origin-… */
   async list(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
-    const raw = await this.#rawList(module, options, signal);
+    const raw = await this.#openList(module, options, signal);
     const known = this.#formatted.get(module);
     if (known?.raw === raw.body) return { ...raw, body: known.formatted };
     const formatted = formatVersionList(parseVersionList(raw.body, module));
@@ -57,8 +61,20 @@ export class ModuleQueries {
     return { ...raw, body: formatted };
   }
 
-  /** The `.info` of the latest version: the upstream's own answer, else computed from its list as the go command would. */
+  /** The `.info` of the latest version: the upstream's own answer, else computed from its list as the go command would. What the gate blocked is not it. */
   async latest(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const answer = await settled(this.#latest(module, options, signal));
+    if (answer instanceof Error) {
+      if (codeOf(answer) !== 'not-found' || (await this.#blockedOf(module)).size === 0) throw answer;
+      throw new HubError(
+        'policy-denied',
+        `no version of ${module} can be the latest, and some are blocked: asked for by name they say why`,
+      );
+    }
+    return (await this.#isBlocked(module, answer)) ? ((await this.#latestOfList(module, options, signal)) ?? answer) : answer;
+  }
+
+  async #latest(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     const home = this.#parts.homes.of(module);
     const resource = `${escapePath(module)}/@latest`;
     const name = nameOf(resource, home);
@@ -85,9 +101,15 @@ export class ModuleQueries {
     );
   }
 
-  /** The `.info` of the version that a branch, a commit or a version prefix stands for now. */
+  /** The `.info` of the version that a branch, a commit or a version prefix stands for now. What the gate blocked is answered only where nothing else is meant. */
   async query(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     if (query === 'latest') return this.latest(module, options, signal);
+    const answer = await this.#query(module, query, options, signal);
+    if (!(await this.#isBlocked(module, answer))) return answer;
+    return (await this.#ofPrefix({ module, query, absent: false }, options, signal)) ?? answer;
+  }
+
+  async #query(module: ModulePath, query: string, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
     const home = this.#parts.homes.of(module);
     const resource = `${escapePath(module)}/@v/${escapeVersion(query)}.info`;
     const name = nameOf(resource, home);
@@ -102,6 +124,32 @@ export class ModuleQueries {
       throw new HubError('not-cached', `${module}@${query} is not stored here, and the request forbids fetching it`);
     }
     return this.#parts.answers.get(name, (own) => this.#askQuery({ module, query, resource, origin: home.origin }, options, own), signal);
+  }
+
+  /** Without what the gate blocked. */
+  async #openList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
+    const blocked = await this.#blockedOf(module);
+    const raw = await settled(this.#rawList(module, options, signal));
+    if (raw instanceof Error) {
+      // There is such a module, and it is no longer to be had.
+      if (codeOf(raw) === 'not-found' && blocked.size > 0) return { body: '', ageSeconds: 0, stale: false, outcome: 'hit' };
+      throw raw;
+    }
+    if (blocked.size === 0) return raw;
+    const lines = raw.body.split('\n').filter((line) => !blocked.has(line));
+    return { ...raw, body: lines.join('\n') };
+  }
+
+  async #isBlocked(module: ModulePath, { body }: Changing): Promise<boolean> {
+    const blocked = await this.#blockedOf(module);
+    if (blocked.size === 0) return false;
+    const info = parseVersionInfo(Buffer.from(body));
+    return info.ok && blocked.has(info.value.version);
+  }
+
+  /** There are verdicts on private modules alone. */
+  async #blockedOf(module: ModulePath): Promise<ReadonlySet<string>> {
+    return isPrivateHome(this.#parts.homes.of(module)) ? this.#parts.verdicts.blocked(module) : none;
   }
 
   async #rawList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing> {
@@ -137,7 +185,7 @@ export class ModuleQueries {
 
   /** Undefined when the list names nothing that could be the latest. */
   async #latestOfList(module: ModulePath, options: AnswerOptions, signal: AbortSignal): Promise<Changing | undefined> {
-    const raw = await this.#rawList(module, options, signal);
+    const raw = await this.#openList(module, options, signal);
     const versions = parseVersionList(raw.body, module);
     const deciding = decidingVersion(versions);
     const decidingHasGoMod =
@@ -162,7 +210,7 @@ export class ModuleQueries {
     signal: AbortSignal,
   ): Promise<Changing | undefined> {
     if (!/^v(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9}))?$/.test(query)) return undefined;
-    const raw = await settled(this.#rawList(module, options, signal));
+    const raw = await settled(this.#openList(module, options, signal));
     if (raw instanceof Error) {
       // That the upstream does not know `v1` says nothing: the list decides, and a list that cannot be had is no absence.
       if (absent && codeOf(raw) !== 'not-found') throw raw;

@@ -184,3 +184,58 @@ test('what the gate blocked is refused with its reason, although it is stored', 
       message: /was blocked when it was tagged: it requires what cannot be had/,
     });
 });
+
+const blockedBecause = 'it requires what cannot be had';
+const blockedReason = { code: 'policy-denied', message: /was blocked when it was tagged: it requires what cannot be had/ };
+const list = 'git.corp.example/lib/@v/list';
+const infoOf = async (bench: StationBench, path: string): Promise<string> =>
+  (JSON.parse(String((await bench.ask(path)).bytes)) as { Version: string }).Version;
+
+for (const mode of ['on-demand', 'archive-on-tag'] as const)
+  test(`${mode}: what the gate blocked is not listed, and no query chooses it; by its name it is refused with the reason`, async () => {
+    await using opened = await open(mode);
+    const { bench, source } = opened;
+    const modules = ['v1.0.0', 'v1.1.0', 'v1.1.1'].map((version) => privateModule(version));
+    for (const module of modules) {
+      source.publish(module);
+      await bench.station.privateVersions.archive(module.path as ModulePath, module.version as Version, new AbortController().signal);
+    }
+    source.first.set(list, modules.map(({ version }) => `${version}\n`).join(''));
+    source.first.set('git.corp.example/lib/@latest', modules[2]?.info ?? '');
+    const block = async (version: string): Promise<void> => {
+      await bench.metadata.recordVerdict({ module: 'git.corp.example/lib', version, kind: 'block', reason: blockedBecause }, 1);
+      bench.clock.pass(3_000);
+    };
+    assert.equal(await infoOf(bench, 'git.corp.example/lib/@latest'), 'v1.1.1');
+    await block('v1.1.1');
+    assert.equal(String((await bench.ask(list)).bytes), 'v1.0.0\nv1.1.0\n');
+    for (const path of ['@latest', '@v/v1.info', '@v/v1.1.info'])
+      assert.equal(await infoOf(bench, `git.corp.example/lib/${path}`), 'v1.1.0', path);
+    await assert.rejects(bench.ask('git.corp.example/lib/@v/v1.1.1.info'), blockedReason);
+    await block('v1.1.0');
+    await block('v1.0.0');
+    assert.equal(String((await bench.ask(list)).bytes), '');
+    await assert.rejects(bench.ask('git.corp.example/lib/@latest'), { code: 'policy-denied' });
+    await bench.metadata.releaseVerdict({ module: 'git.corp.example/lib', version: 'v1.1.0', releasedFor: 'ticket 7' }, 2);
+    bench.clock.pass(3_000);
+    assert.equal(String((await bench.ask(list)).bytes), 'v1.1.0\n');
+    assert.equal(await infoOf(bench, 'git.corp.example/lib/@latest'), 'v1.1.0');
+  });
+
+test('a version that is being archived is not there for anybody, whatever of it is stored and whatever was remembered', async () => {
+  await using opened = await open('archive-on-tag');
+  const { bench, source } = opened;
+  const module = privateModule();
+  source.publish(module);
+  await assert.rejects(bench.ask(`${address(module)}mod`), { code: 'not-found' });
+  const { path, version } = module;
+  await bench.metadata.holdVersion({ module: path, version }, 1);
+  await bench.station.privateVersions.archive(path as ModulePath, version as Version, new AbortController().signal);
+  for (const file of ['info', 'mod', 'zip'])
+    await assert.rejects(bench.ask(`${address(module)}${file}`), { code: 'not-found', message: /is being looked at/ }, file);
+  await assert.rejects(bench.ask(list), { code: 'not-found' });
+  await bench.metadata.recordVerdict({ module: path, version, kind: 'archive', reason: '' }, 2);
+  bench.clock.pass(3_000);
+  assert.ok((await bench.ask(`${address(module)}zip`)).bytes.equals(module.zip));
+  assert.equal(String((await bench.ask(list)).bytes), `${version}\n`);
+});

@@ -6,6 +6,8 @@ import type { Served } from './served.ts';
 import type { WarmCounts, WarmRequest, WarmWatch } from './warm.ts';
 
 export interface AnswerOptions {
+  /** For the gate itself, which looks at what it holds back from everybody else. */
+  readonly isGate?: boolean | undefined;
   /** False for `/cached-only/…` and `Disable-Module-Fetch: true`: only what is stored. */
   readonly fill: boolean;
   /** Who asks: an address, to share fairly among clients what is done for them beforehand. */

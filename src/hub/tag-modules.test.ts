@@ -79,4 +79,26 @@ const cases: readonly (readonly [
   ['no rule', ['https://git.internal.example/a/b.git'], 'a/b', []],
 ];
 for (const [title, urls, path, rules, ...roots] of cases)
-  test(`root: ${title}`, () => assert.deepEqual(rootsOf({ urls, path }, rules), roots));
+  test(`root: ${title}`, () =>
+    assert.deepEqual(
+      rootsOf({ urls, path }, rules).map(({ module }) => module),
+      roots,
+    ));
+
+const below = rule('git.example', 'https://git.internal.example/scm/{repo}.git');
+const paths: readonly (readonly [title: string, url: string, said: string, rule: SourceRule, told: string])[] = [
+  ['the one that both name', 'https://git.internal.example/team/lib.git', 'team/lib', corp, 'team/lib'],
+  ['in the spelling of the host', 'https://git.internal.example/team/lib.git', 'Team/Lib', corp, 'Team/Lib'],
+  ['a host that lies below a prefix', 'https://git.internal.example/scm/team/lib.git', 'team/lib', below, 'team/lib'],
+  ['a host that counts the prefix', 'https://git.internal.example/scm/team/lib.git', 'scm/team/lib', below, 'scm/team/lib'],
+  ['another repository than that of the address', 'https://git.internal.example/team/lib.git', 'other/secret', corp, 'team/lib'],
+  ['the end of it, which is another', 'https://git.internal.example/a/team/lib.git', 'team/lib', corp, 'a/team/lib'],
+  ['the end of a name', 'https://git.internal.example/scm/a-team/lib.git', 'team/lib', below, 'scm/a-team/lib'],
+  ['one of its own', 'https://git.internal.example/a/x.git', 'x', rule('a.example/x', 'https://git.internal.example/a/x.git'), 'a/x'],
+];
+for (const [title, url, said, of, told] of paths)
+  test(`a verdict is told of the repository that was looked at, whatever path the event names: ${title}`, () =>
+    assert.deepEqual(
+      rootsOf({ urls: [url], path: said }, [of]).map(({ path }) => path),
+      [told],
+    ));

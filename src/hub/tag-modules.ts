@@ -42,26 +42,49 @@ export interface SourceRule {
 
 const REPO = '{repo}';
 
+/** A repository's root, as the rule has it whose repository it is. */
+export interface RepositoryRoot {
+  readonly module: ModulePath;
+  /** The repository on its host: what a report of this module is about, and no other. */
+  readonly path: string;
+}
+
 /**
- * The module paths of the repository's root by every rule whose repositories it is one of, by its addresses; where none of them fits (a host may know itself
- * by another name than the hub does), by its path alone. Nothing is asked at an address of an event: a root that is none is found out by its rule's own.
+ * The roots of the repository by every rule whose repositories it is one of, by its addresses; where none of them fits (a host may know itself
+ * by another name than the hub does), by its path alone. What an event says of both is believed of one repository alone. Nothing is asked at an address of an event: a root that is none is found out by its rule's own.
  */
 export function rootsOf(
   event: Pick<TagEvent, 'urls' | 'path'> & { readonly kind?: HookKind },
   rules: readonly SourceRule[],
-): readonly ModulePath[] {
+): readonly RepositoryRoot[] {
   const places = event.urls.map(placeOf).filter((place) => place !== undefined);
   const byAddress = rules.flatMap((rule) =>
-    places.flatMap((place) => repositoryIn(rule, place)).flatMap((repository) => rootOf(rule, repository)),
+    places.flatMap((place) =>
+      repositoryIn(rule, place).flatMap((repository) =>
+        rootOf(rule, repository).map((module) => ({ module, path: pathOnHost(event.path, place, repository) })),
+      ),
+    ),
   );
   const roots =
-    byAddress.length > 0 ? byAddress : rules.filter(({ url }) => url.includes(REPO)).flatMap((rule) => rootOf(rule, event.path));
-  return [...new Set(roots)];
+    byAddress.length > 0
+      ? byAddress
+      : rules
+          .filter(({ url }) => url.includes(REPO))
+          .flatMap((rule) => rootOf(rule, event.path).map((module) => ({ module, path: event.path })));
+  return [...new Map(roots.map((root) => [root.module, root])).values()];
 }
 
 interface Place {
   readonly host: string;
   readonly path: string;
+}
+
+/** What a host calls a repository may lack what its addresses begin with, as far as the rule says that it is no part of the name. */
+function pathOnHost(said: string, place: Place, repository: string): string {
+  const whole = place.path.toLowerCase();
+  const name = said.toLowerCase();
+  const isItsEnd = whole === name || whole.endsWith(`/${name}`);
+  return isItsEnd && name.length >= repository.length ? said : place.path;
 }
 
 /** Hosts have several ports and schemes for one repository, and end its path as they like. */

@@ -183,6 +183,12 @@ function pages(make: Make): void {
     );
     assert.deepEqual(await metadata.storedVersions(open.module, 'public'), [open.version]);
     assert.deepEqual(await metadata.storedVersions(own.module, 'private'), [own.version]);
+    await metadata.holdVersion(own, 1);
+    assert.deepEqual(await metadata.storedVersions(own.module, 'private'), []);
+    await metadata.recordVerdict({ ...own, kind: 'archive', reason: '' }, 2);
+    assert.deepEqual(await metadata.storedVersions(own.module, 'private'), [own.version]);
+    await metadata.recordVerdict({ module: own.module, version: 'v9.9.9', kind: 'block', reason: 'not this one' }, 2);
+    assert.deepEqual(await metadata.storedVersions(own.module, 'private'), [own.version]);
     await metadata.recordFile({ ...own, proof: open.proof });
     assert.deepEqual(await metadata.storedVersions(own.module, 'private'), []);
   });

@@ -16,6 +16,7 @@ type Make = () => Promise<MetadataBench>;
 export function jobsContract(name: string, make: Make): void {
   suite(`${name}: jobs and verdicts`, () => {
     turns(make);
+    lanes(make);
     arrivals(make);
     verdicts(make);
   });
@@ -76,6 +77,21 @@ function turns(make: Make): void {
       ['a'],
     );
     assert.equal(await metadata.waitingJobs(), 0);
+  });
+}
+
+function lanes(make: Make): void {
+  test('what is to be left is left, wherever it stands, and everything else is claimed', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    for (const key of ['gitlab a', 'gitlab b', 'gitea a', 'lone']) await metadata.addJob(job(key), { nowMs });
+    await metadata.addJob({ ...job('gitlab a'), kind: 'report' }, { nowMs });
+    const claimed = async (except: Parameters<typeof metadata.claimJobs>[2]): Promise<readonly string[]> =>
+      (await metadata.claimJobs(nowMs, 9, except)).map(({ lane, key }) => `${lane}: ${key}`).toSorted();
+    assert.deepEqual(await claimed({ kinds: ['tag', 'report'], lanes: [] }), []);
+    assert.deepEqual(await claimed({ kinds: ['report'], lanes: ['tag gitlab', 'tag git'] }), ['tag gitea: gitea a', 'tag lone: lone']);
+    assert.deepEqual(await claimed({ kinds: ['tag'], lanes: [] }), ['report gitlab: gitlab a']);
+    assert.deepEqual(await claimed({ kinds: [], lanes: [] }), ['tag gitlab: gitlab a', 'tag gitlab: gitlab b']);
   });
 }
 
@@ -163,7 +179,26 @@ function verdicts(make: Make): void {
     assert.equal(await metadata.releaseVerdict({ ...version, releasedFor: 'ticket 8' }, nowMs + 3), false);
     assert.equal((await metadata.recordVerdict({ ...version, kind: 'block', reason: 'again' }, nowMs)).kind, 'released');
     const released = await metadata.verdict(version.module, version.version);
-    assert.deepEqual([released?.kind, released?.reason, released?.releasedFor], ['released', 'a dependency is not proved', 'ticket 7']);
+    assert.ok(released !== undefined && released.kind !== 'held');
+    assert.deepEqual([released.kind, released.reason, released.releasedFor], ['released', 'a dependency is not proved', 'ticket 7']);
     assert.deepEqual(await metadata.blockedVerdicts(9), []);
+  });
+
+  test('a version is held until there is a verdict, which ends the hold and is not held again', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const version = { module: 'git.example/m', version: 'v1.0.0' };
+    await metadata.holdVersion(version, nowMs);
+    await metadata.holdVersion(version, nowMs + 1);
+    assert.deepEqual(await metadata.verdict(version.module, version.version), { kind: 'held' });
+    assert.deepEqual(await metadata.blockedVersions(version.module), []);
+    await metadata.recordVerdict({ ...version, kind: 'block', reason: 'moved' }, nowMs + 2);
+    await metadata.holdVersion(version, nowMs + 3);
+    assert.equal((await metadata.verdict(version.module, version.version))?.kind, 'block');
+    assert.deepEqual(await metadata.blockedVersions(version.module), [version.version]);
+    assert.deepEqual(await metadata.blockedVersions('git.example/other'), []);
+    await metadata.releaseVerdict({ ...version, releasedFor: 'ticket 7' }, nowMs + 4);
+    assert.equal((await metadata.verdict(version.module, version.version))?.kind, 'released');
+    assert.deepEqual(await metadata.blockedVersions(version.module), []);
   });
 }

@@ -9,10 +9,17 @@ export const JOBS_WAITING_MAX = 10_000;
 export interface NewJob {
   /** What to do, such as `tag`. */
   readonly kind: string;
-  /** What it is about: of two jobs with one kind and key only one waits, and only one runs. */
+  /** What it is about: of two jobs with one kind and key only one waits, and only one runs. Its first word names whom the job depends on: see `lane`. */
   readonly key: string;
   /** All that the work needs, as JSON. */
   readonly payload: string;
+}
+
+/** What is not to be begun just now. */
+export interface JobsLeft {
+  readonly kinds: readonly string[];
+  /** As jobs have them. */
+  readonly lanes: readonly string[];
 }
 
 export type JobAdded =
@@ -24,6 +31,8 @@ export type JobAdded =
 
 export interface JobRow extends NewJob {
   readonly id: number;
+  /** That of all jobs of one kind that depend on the same hook or the same receiver: when that is slow, all of them are. */
+  readonly lane: string;
   /** `failed`: given up. `done`: `outcome` says how it ended. */
   readonly state: 'waiting' | 'running' | 'done' | 'failed';
   /** Times that it was begun. */
@@ -54,6 +63,9 @@ export interface Verdict {
   readonly releasedFor: string | undefined;
 }
 
+/** `held`: nothing is decided yet, and until then nobody is to see what is stored of it. */
+export type Standing = Verdict | { readonly kind: 'held' };
+
 export interface VerdictRow extends Verdict {
   readonly id: number;
   readonly module: string;
@@ -73,15 +85,19 @@ export interface Jobs {
   /** Whether {@link claimJobs} would find one: a cheap look. */
   hasDueJob(nowMs: number): Promise<boolean>;
   /** Begins at most so many, those due longest first. A time further ahead than any delay is the mark of a clock that went back: such a job is due. */
-  claimJobs(nowMs: number, limit: number): Promise<readonly JobRow[]>;
+  claimJobs(nowMs: number, limit: number, except?: JobsLeft): Promise<readonly JobRow[]>;
   /** False when this metadata has not begun it, or no longer has it. */
   endJob(id: number, end: JobEnd, nowMs: number): Promise<boolean>;
   /** The newest first; `before` is the `id` of the last one of the page before. */
   jobs(limit: number, before?: number): Promise<readonly JobRow[]>;
   waitingJobs(): Promise<number>;
 
-  verdict(module: string, version: string): Promise<Verdict | undefined>;
-  /** Durable when it resolves. The first one stands: answers that. */
+  verdict(module: string, version: string): Promise<Standing | undefined>;
+  /** Hides a version until there is a verdict; does nothing where there is one. Durable when it resolves. */
+  holdVersion(row: { readonly module: string; readonly version: string }, nowMs: number): Promise<void>;
+  /** In no order. */
+  blockedVersions(module: string): Promise<readonly string[]>;
+  /** Durable when it resolves. The first one stands: answers that. Ends the hold in the same step. */
   recordVerdict(
     row: { readonly module: string; readonly version: string; readonly kind: 'archive' | 'block'; readonly reason: string },
     nowMs: number,

@@ -1,6 +1,16 @@
 import { HubError } from '../base/errors.ts';
 import { invariant, unreachable } from '../base/invariant.ts';
-import { type JobAdded, type JobEnd, type JobRow, JOBS_WAITING_MAX, type NewJob, type Verdict, type VerdictRow } from './jobs.ts';
+import {
+  type JobAdded,
+  type JobEnd,
+  type JobRow,
+  JOBS_WAITING_MAX,
+  type JobsLeft,
+  type NewJob,
+  type Standing,
+  type Verdict,
+  type VerdictRow,
+} from './jobs.ts';
 import { processOf } from './leases.ts';
 import { isAlive } from './process-identity.ts';
 import type { Prepared, Row } from './sqlite-prepared.ts';
@@ -43,10 +53,10 @@ export class JobWrites {
     return { kind: waiting === undefined ? 'added' : 'joined', id };
   }
 
-  claim(nowMs: number, limit: number): JobRow[] {
+  claim(nowMs: number, limit: number, except: JobsLeft | undefined): JobRow[] {
     const now = Math.floor(nowMs);
     const claimed: JobRow[] = [];
-    for (const row of candidates(this.#prepared, now, limit)) {
+    for (const row of candidates(this.#prepared, { nowMs: now, limit, except })) {
       // Two of one key would see the same repository at the same time.
       const other = this.#prepared.get('runningJobOfKey', text(row, 'kind'), text(row, 'key'));
       if (other !== undefined && integer(other, 'id') !== integer(row, 'id') && isAlive(processOf(text(other, 'owner')))) continue;
@@ -79,11 +89,17 @@ export class JobWrites {
     }
   }
 
+  hold({ module, version }: { readonly module: string; readonly version: string }, nowMs: number): void {
+    if (this.#prepared.get('verdict', module, version) !== undefined) return;
+    this.#prepared.run('holdVersion', module, version, Math.floor(nowMs));
+  }
+
   recordVerdict(
     row: { readonly module: string; readonly version: string; readonly kind: string; readonly reason: string },
     nowMs: number,
   ): Verdict {
     this.#prepared.run('insertVerdict', row.module, row.version, row.kind, shortened(row.reason), Math.floor(nowMs));
+    this.#prepared.run('letGoOfHeld', row.module, row.version);
     const standing = this.#prepared.get('verdict', row.module, row.version);
     invariant(standing !== undefined, 'a recorded verdict is there');
     return verdictOf(standing);
@@ -119,16 +135,31 @@ export class JobWrites {
 }
 
 /** Those that are due, and those whose process is dead. */
-export function candidates(prepared: Prepared, now: number, limit: number): Row[] {
-  const orphans = prepared.all('runningJobs').filter((row) => !isAlive(processOf(text(row, 'owner'))));
-  const due = limit > orphans.length ? prepared.all('dueJobs', now, limit - orphans.length) : [];
+export function candidates(
+  prepared: Prepared,
+  { nowMs, limit, except }: { readonly nowMs: number; readonly limit: number; readonly except?: JobsLeft | undefined },
+): Row[] {
+  const { kinds = [], lanes = [] } = except ?? {};
+  const left = [linesOf(kinds), linesOf(lanes)] as const;
+  const isLeft = (row: Row): boolean => kinds.includes(text(row, 'kind')) || lanes.includes(laneOf(row));
+  const orphans = prepared.all('runningJobs').filter((row) => !isAlive(processOf(text(row, 'owner'))) && !isLeft(row));
+  const due = limit > orphans.length ? prepared.all('dueJobs', nowMs, limit - orphans.length, ...left) : [];
   const rows = [...orphans.slice(0, limit), ...due];
-  return rows.length > 0 ? rows : prepared.all('farJobs', now + JOB_DELAY_MAX_MS, limit);
+  return rows.length > 0 ? rows : prepared.all('farJobs', nowMs + JOB_DELAY_MAX_MS, limit, ...left);
+}
+
+function laneOf(row: Row): string {
+  return `${text(row, 'kind')} ${text(row, 'key').split(' ', 1)[0]}`;
+}
+
+function linesOf(names: readonly string[]): string {
+  return `\n${names.join('\n')}\n`;
 }
 
 export function jobOf(row: Row): JobRow {
   return {
     id: integer(row, 'id'),
+    lane: laneOf(row),
     kind: text(row, 'kind'),
     key: text(row, 'key'),
     payload: text(row, 'payload'),
@@ -149,6 +180,10 @@ export function verdictOf(row: Row): Verdict {
     decidedAtMs: integer(row, 'decided_at_ms'),
     releasedFor: row['released_for'] === null ? undefined : text(row, 'released_for'),
   };
+}
+
+export function standingOf(row: Row): Standing {
+  return row['kind'] === 'held' ? { kind: 'held' } : verdictOf(row);
 }
 
 export function verdictRowOf(row: Row): VerdictRow {

@@ -4,7 +4,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { CHAIN_START } from '../protocol/audit-chain.ts';
-import type { JobAdded, JobEnd, JobRow, NewJob, Verdict, VerdictRow } from './jobs.ts';
+import type { JobAdded, JobEnd, JobRow, JobsLeft, NewJob, Standing, Verdict, VerdictRow } from './jobs.ts';
 import { bootOf, newLeaseOwner } from './leases.ts';
 import type {
   ModuleKind,
@@ -33,7 +33,7 @@ import { errorOfFailure, metadataError } from './sqlite-errors.ts';
 import { connect, memoryFile, openDatabase } from './sqlite-open.ts';
 import { Prepared, type Row } from './sqlite-prepared.ts';
 import { accessTokenOf, auditBoundsOf, auditRowOf } from './sqlite-access.ts';
-import { candidates, jobOf, verdictOf, verdictRowOf } from './sqlite-jobs.ts';
+import { candidates, jobOf, standingOf, verdictRowOf } from './sqlite-jobs.ts';
 import { ownHeadOf, ownRecordOf, ownTileOf, treeOf } from './sqlite-own-logs.ts';
 import { answerOf, blob, driftOf, fileOf, forkOf, headOf, indexEntryOf, integer, keptOf, text, wishOf } from './sqlite-rows.ts';
 import type { StatementName } from './sqlite-statements.ts';
@@ -328,11 +328,11 @@ class SqliteMetadata implements Metadata {
   }
 
   async hasDueJob(nowMs: number): Promise<boolean> {
-    return this.#read('dueJobs', () => candidates(this.#reads, Math.floor(nowMs), 1).length > 0);
+    return this.#read('dueJobs', () => candidates(this.#reads, { nowMs: Math.floor(nowMs), limit: 1 }).length > 0);
   }
 
-  async claimJobs(nowMs: number, limit: number): Promise<readonly JobRow[]> {
-    return await this.#write('claimJobs', nowMs, bounded(limit));
+  async claimJobs(nowMs: number, limit: number, except?: JobsLeft): Promise<readonly JobRow[]> {
+    return await this.#write('claimJobs', nowMs, bounded(limit), except);
   }
 
   async endJob(id: number, end: JobEnd, nowMs: number): Promise<boolean> {
@@ -347,8 +347,16 @@ class SqliteMetadata implements Metadata {
     return this.#one('countWaitingJobs', (row) => integer(row, 'waiting')) ?? 0;
   }
 
-  async verdict(module: string, version: string): Promise<Verdict | undefined> {
-    return this.#one('verdict', verdictOf, module, version);
+  async verdict(module: string, version: string): Promise<Standing | undefined> {
+    return this.#one('verdict', standingOf, module, version);
+  }
+
+  async holdVersion(row: Parameters<Metadata['holdVersion']>[0], nowMs: number): Promise<void> {
+    await this.#write('holdVersion', row, nowMs);
+  }
+
+  async blockedVersions(module: string): Promise<readonly string[]> {
+    return this.#many('blockedVersions', (row) => text(row, 'version'), module);
   }
 
   async recordVerdict(row: Parameters<Metadata['recordVerdict']>[0], nowMs: number): Promise<Verdict> {

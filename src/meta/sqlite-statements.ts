@@ -7,12 +7,18 @@ const fileColumns =
   'f.key, f.kind, f.module, f.version, f.size_bytes, f.sha256, f.fingerprint, f.h1, f.origin, f.proof_database, f.proof_tree_size, f.proof_record_id, f.proved_at_ms, f.stored_at_ms, f.private';
 
 const jobColumns = 'id, kind, key, payload, state, attempts, next_at_ms, created_at_ms, changed_at_ms, error, outcome';
+/** ?3 and ?4: kinds, and lanes as in `laneOf`, each between line ends. */
+const isNotLeft = `instr(?3, char(10) || kind || char(10)) = 0
+    AND instr(?4, char(10) || kind || ' ' || substr(key, 1, instr(key || ' ', ' ') - 1) || char(10)) = 0`;
 
 export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
   filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
   // As one text: to make an object of each of ten thousand rows takes eight times as long, on the thread that serves.
-  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file WHERE module = ? AND private = ? AND kind = 'zip'`,
+  // What the gate blocked, or has not decided yet, is nobody's to see.
+  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file f WHERE module = ?1 AND private = ?2 AND kind = 'zip' AND (?2 = 0 OR (
+    NOT EXISTS (SELECT 1 FROM held_version h WHERE h.module = f.module AND h.version = f.version)
+    AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.module = f.module AND v.version = f.version AND v.kind = 'block')))`,
   totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
   filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
     WHERE f.private = 0 AND u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))
@@ -106,9 +112,9 @@ export const statements: Readonly<Record<StatementName, string>> = {
   insertJob: `INSERT INTO job (kind, key, payload, state, attempts, next_at_ms, created_at_ms, changed_at_ms) VALUES (?, ?, ?, 'waiting', 0, ?, ?, ?) RETURNING id`,
   // As many as there are workers times what each does at once.
   runningJobs: `SELECT ${jobColumns}, owner FROM job WHERE state = 'running' ORDER BY next_at_ms LIMIT 1000`,
-  dueJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms <= ?
-    AND NOT EXISTS (SELECT 1 FROM job r WHERE r.kind = job.kind AND r.key = job.key AND r.state = 'running') ORDER BY next_at_ms LIMIT ?`,
-  farJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms > ? ORDER BY next_at_ms LIMIT ?`,
+  dueJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms <= ?1 AND ${isNotLeft}
+    AND NOT EXISTS (SELECT 1 FROM job r WHERE r.kind = job.kind AND r.key = job.key AND r.state = 'running') ORDER BY next_at_ms LIMIT ?2`,
+  farJobs: `SELECT ${jobColumns} FROM job WHERE state = 'waiting' AND next_at_ms > ?1 AND ${isNotLeft} ORDER BY next_at_ms LIMIT ?2`,
   claimJob: `UPDATE job SET state = 'running', owner = ?, attempts = attempts + 1, changed_at_ms = ? WHERE id = ? AND state IN ('waiting', 'running')`,
   // From now on the time is that of its end, by which the oldest are found.
   endJob: `UPDATE job SET state = ?1, next_at_ms = ?2, changed_at_ms = ?2, owner = NULL, error = coalesce(?3, error), outcome = ?4 WHERE id = ?5 AND owner = ?6`,
@@ -121,7 +127,11 @@ export const statements: Readonly<Record<StatementName, string>> = {
   insertHookDelivery: 'INSERT INTO hook_delivery (nonce, job, seen_at_ms) VALUES (?, ?, ?)',
   hookDeliveryBeyond: 'SELECT seen_at_ms FROM hook_delivery ORDER BY seen_at_ms DESC LIMIT 1 OFFSET ?',
   deleteHookDeliveries: 'DELETE FROM hook_delivery WHERE seen_at_ms <= ?',
-  verdict: 'SELECT kind, reason, decided_at_ms, released_for FROM verdict WHERE module = ? AND version = ?',
+  verdict: `SELECT kind, reason, decided_at_ms, released_for FROM verdict WHERE module = ?1 AND version = ?2
+    UNION ALL SELECT 'held', '', since_ms, NULL FROM held_version WHERE module = ?1 AND version = ?2 LIMIT 1`,
+  holdVersion: 'INSERT INTO held_version (module, version, since_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  letGoOfHeld: 'DELETE FROM held_version WHERE module = ? AND version = ?',
+  blockedVersions: `SELECT version FROM verdict WHERE module = ? AND kind = 'block'`,
   insertVerdict:
     'INSERT INTO verdict (module, version, kind, reason, decided_at_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT (module, version) DO NOTHING',
   releaseVerdict: `UPDATE verdict SET kind = 'released', released_for = ?, released_at_ms = ? WHERE module = ? AND version = ? AND kind = 'block'`,
@@ -221,6 +231,9 @@ export type StatementName =
   | 'hookDeliveryBeyond'
   | 'deleteHookDeliveries'
   | 'verdict'
+  | 'holdVersion'
+  | 'letGoOfHeld'
+  | 'blockedVersions'
   | 'insertVerdict'
   | 'releaseVerdict'
   | 'blockedVerdicts'

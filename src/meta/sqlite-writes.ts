@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { bootOf, Leases } from './leases.ts';
-import type { JobAdded, JobEnd, JobRow, NewJob, Verdict } from './jobs.ts';
+import type { JobAdded, JobEnd, JobRow, JobsLeft, NewJob, Verdict } from './jobs.ts';
 import type {
   AnswerRow,
   Drift,
@@ -176,12 +176,16 @@ export class SqliteWrites {
     return this.#jobs.add(job, nowMs, nonce);
   }
 
-  claimJobs(nowMs: number, limit: number): JobRow[] {
-    return this.#jobs.claim(nowMs, limit);
+  claimJobs(nowMs: number, limit: number, except: JobsLeft | undefined): JobRow[] {
+    return this.#jobs.claim(nowMs, limit, except);
   }
 
   endJob(id: number, end: JobEnd, nowMs: number): boolean {
     return this.#jobs.end(id, end, nowMs);
+  }
+
+  holdVersion(...args: Parameters<JobWrites['hold']>): void {
+    this.#jobs.hold(...args);
   }
 
   recordVerdict(...args: Parameters<JobWrites['recordVerdict']>): Verdict {

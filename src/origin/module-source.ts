@@ -1,3 +1,4 @@
+import type { Urgency } from '../base/gate.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { Version } from '../protocol/version.ts';
 
@@ -36,6 +37,8 @@ export interface ModuleSource {
   goMod(module: ModulePath, version: Version, signal: AbortSignal): Promise<Buffer>;
   /** The bytes of the module zip, to be read once and to the end; leaving early ends what makes them. @throws as {@link versions}, and zip-invalid when the rules of module zips forbid one */
   zip(module: ModulePath, version: Version, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** The same source, asked as urgently as this: by itself it answers as for somebody who waits. */
+  urged(urgency: Urgency): ModuleSource;
   /** The files of a version as they are at this commit (its whole object name), wherever the version's tag is by now. */
   pinned(commit: string): Pick<ModuleSource, 'goMod' | 'zip'>;
 }

@@ -41,7 +41,13 @@ export function formatSourceInfo({ version, time, origin }: SourceVersion): stri
 
 type Made = Buffer | AsyncIterable<Uint8Array>;
 
-async function make(source: ModuleSource, request: ProxyRequest, { commit, current }: OriginRequest, signal: AbortSignal): Promise<Made> {
+async function make(
+  whole: ModuleSource,
+  request: ProxyRequest,
+  { commit, current, ...urgency }: OriginRequest,
+  signal: AbortSignal,
+): Promise<Made> {
+  const source = whole.urged(urgency);
   const files = commit === undefined ? source : source.pinned(commit);
   switch (request.kind) {
     case 'list':

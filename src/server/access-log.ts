@@ -36,7 +36,7 @@ export class AccessLog {
       outcome: exchange.outcome,
       code: exchange.failure,
       request: exchange.id,
-      remote: req.socket.remoteAddress,
+      remote: exchange.peer,
       agent: req.headers['user-agent'] === undefined ? undefined : clipped(printable(req.headers['user-agent'].slice(0, 200)), 120),
       suppressed: this.#suppressed > 0 ? this.#suppressed : undefined,
     };

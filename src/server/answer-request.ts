@@ -13,6 +13,7 @@ import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import type { ClientFacts } from '../scaffold/client-settings.ts';
 import { powerShellSetupScript } from '../scaffold/setup-ps1.ts';
 import { setupScript } from '../scaffold/setup-sh.ts';
+import type { AddressRange } from './address-set.ts';
 import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
@@ -23,6 +24,7 @@ import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
 import { formatIndex, INDEX_CONTENT_TYPE, INDEX_LIMIT_MAX, type IndexQuery, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
+import { Peers } from './peers.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
 import { parseTarget, route, type Route } from './router.ts';
 import { NO_STORE, sendServed, sendText, shortLived, TEXT, type Sender } from './send-answer.ts';
@@ -46,6 +48,8 @@ export interface AnsweringParts {
   readonly ownDatabase?: OwnDatabaseSet | undefined;
   /** Undefined: no webhook is configured. */
   readonly hooks?: (Omit<HookParts, 'desk' | 'clock' | 'audit'> & { readonly desk: Pick<HookDesk, 'take' | 'jobs'> }) | undefined;
+  /** Whose word is taken for who asks. */
+  readonly trustedProxies?: readonly AddressRange[] | undefined;
   readonly limits: ServerLimits;
   readonly log: Log;
   readonly clock: Clock;
@@ -74,11 +78,13 @@ export class Answering {
   readonly #hooks: HookAnswers;
   readonly #sdks: SdkAnswers;
   readonly #gatekeeper: Gatekeeper;
+  readonly #peers: Peers;
   #waiting = 0;
 
   constructor(parts: AnsweringParts, sender: Sender) {
     this.#parts = parts;
     this.#sender = sender;
+    this.#peers = new Peers(parts.trustedProxies ?? []);
     const { station, log, clock, metricsText } = parts;
     this.#hooks = new HookAnswers(parts.hooks === undefined ? undefined : { ...parts.hooks, audit: parts.access.audit, clock }, sender);
     this.#sdks = new SdkAnswers(parts, sender);
@@ -105,6 +111,7 @@ export class Answering {
 
   #answer(exchange: Exchange): void | Promise<void> {
     const { req } = exchange;
+    exchange.peer = this.#peers.of(req);
     if (isApiTarget(req.url)) return this.#api.answer(exchange);
     if (isHookTarget(req.url)) return this.#hooks.answer(exchange, (...why) => this.#refuse(exchange, ...why));
     if (req.method !== 'GET' && !exchange.isHead) {
@@ -210,8 +217,7 @@ export class Answering {
   async #ask(exchange: Exchange, request: ProxyRequest, fill: boolean): ReturnType<Station['answer']> {
     this.#waiting += 1;
     try {
-      const client = exchange.req.socket.remoteAddress;
-      return await this.#parts.station.answer(request, { fill, client }, exchange.signal);
+      return await this.#parts.station.answer(request, { fill, client: exchange.peer }, exchange.signal);
     } finally {
       this.#waiting -= 1;
     }

@@ -43,6 +43,7 @@ export class Exchange {
   caller: Caller | undefined;
   /** The answer is not for everybody: no cache that several share may keep it. */
   isPrivate = false;
+  #peer: string | undefined;
   #left: AbortController | undefined;
   #isOver = false;
 
@@ -52,6 +53,16 @@ export class Exchange {
     this.id = id;
     this.startedMs = startedMs;
     this.isHead = req.method === 'HEAD';
+  }
+
+  /** The address of who asks: of the connection, unless a proxy that is trusted has said otherwise. */
+  get peer(): string {
+    return this.#peer ?? this.req.socket.remoteAddress ?? '-';
+  }
+
+  /** Undefined: the connection itself says who asks. */
+  set peer(address: string | undefined) {
+    this.#peer = address;
   }
 
   /** Fires when the client leaves before its answer is complete. */

@@ -68,7 +68,7 @@ export class Gatekeeper {
   async identify(exchange: Exchange): Promise<Refusal | undefined> {
     const { req } = exchange;
     if (req.headers.authorization === undefined) return undefined;
-    const address = req.socket.remoteAddress ?? '-';
+    const address = exchange.peer;
     if (!this.#takesCredentialsFromAfar && !isLoopbackAddress(address)) return { code: 'forbidden', sentence: TLS_NEEDED, headers: [] };
     const secret = secretOf(req);
     if (!secret.ok) return { code: 'unauthorized', sentence: WRONG, headers: TOKEN_CHALLENGE };
@@ -135,9 +135,9 @@ export class Gatekeeper {
   }
 
   /** Who asks, as the audit trail and a module's origin name it. */
-  actorOf({ caller, req }: Exchange): string {
+  actorOf({ caller, peer }: Exchange): string {
     if (caller !== undefined && caller.kind !== 'anonymous') return `${caller.kind} ${caller.name}`;
-    return isLoopbackAddress(req.socket.remoteAddress) ? 'a user of this machine' : `anonymous ${req.socket.remoteAddress ?? '-'}`;
+    return isLoopbackAddress(peer) ? 'a user of this machine' : `anonymous ${peer}`;
   }
 
   #admitRequest(exchange: Exchange, request: ProxyRequest): Refusal | undefined {

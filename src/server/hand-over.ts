@@ -1,6 +1,6 @@
-import { BlockList, isIPv6 } from 'node:net';
 import type { BlobKey } from '../base/blob-key.ts';
 import { invariant } from '../base/invariant.ts';
+import { type AddressRange, AddressSet } from './address-set.ts';
 import type { Exchange } from './exchange.ts';
 
 interface Common {
@@ -15,7 +15,7 @@ export type HandOverSettings =
   /** `to`: who may be told by a header to send a file itself. Everybody else would get an empty answer. */
   | (Common & {
       readonly kind: 'x-accel-redirect' | 'x-sendfile';
-      readonly to: readonly { readonly address: string; readonly bits: number }[];
+      readonly to: readonly AddressRange[];
     })
   | (Common & { readonly kind: 'redirect' });
 
@@ -27,12 +27,11 @@ export type HandedOver =
 /** Leaves it to others to send large stored files: decides by the settings, the file and the connection alone, never by what a request says. */
 export class HandOver {
   readonly #settings: HandOverSettings;
-  readonly #front = new BlockList();
+  readonly #front: AddressSet;
 
   constructor(settings: HandOverSettings) {
     this.#settings = settings;
-    if (settings.kind === 'off' || settings.kind === 'redirect') return;
-    for (const { address, bits } of settings.to) this.#front.addSubnet(address, bits, isIPv6(address) ? 'ipv6' : 'ipv4');
+    this.#front = new AddressSet('to' in settings ? settings.to : []);
   }
 
   /** How the file called `key` is sent by somebody else; undefined when the hub sends it. */
@@ -42,18 +41,11 @@ export class HandOver {
     // Whoever follows a redirect has shown nobody that it may.
     if (settings.kind === 'redirect')
       return exchange.isPrivate ? undefined : { kind: 'location', url: `${settings.prefix}${encodePath(key)}` };
-    if (!this.#isFront(exchange.req.socket.remoteAddress)) return undefined;
+    if (!this.#front.has(exchange.req.socket.remoteAddress)) return undefined;
     if (settings.kind === 'x-accel-redirect')
       return { kind: 'header', name: 'X-Accel-Redirect', value: `${settings.prefix}${encodePath(key)}` };
     // mod_xsendfile takes the value as it is, lighttpd decodes it: it must be the same either way, which a plus is and nothing else that is encoded.
     return { kind: 'header', name: 'X-Sendfile', value: `${settings.prefix}${encodePath(key).replaceAll('%2B', '+')}` };
-  }
-
-  #isFront(address: string | undefined): boolean {
-    if (address === undefined) return false;
-    // On a socket for both families an IPv4 address comes in the clothes of IPv6.
-    const plain = /^::ffff:([\d.]+)$/i.exec(address)?.[1] ?? address;
-    return this.#front.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
   }
 }
 

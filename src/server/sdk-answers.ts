@@ -43,7 +43,7 @@ export class SdkAnswers {
   /** @throws {HubError} not-found for what is no archive, and what the shelf throws */
   async answer(exchange: Exchange, { path, query, fill }: SdkQuestion): Promise<void> {
     const { sdks } = this.#parts;
-    const options = { fill, client: exchange.req.socket.remoteAddress };
+    const options = { fill, client: exchange.peer };
     const file = path.slice(SDK_PATH.length);
     if (file === '') return this.#list(exchange, new URLSearchParams(query), options);
     if (file.startsWith(EXECUTABLES)) return this.#executable(exchange, file.slice(EXECUTABLES.length));

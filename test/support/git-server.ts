@@ -67,10 +67,13 @@ export async function runBackend(folder: string, request: IncomingMessage, respo
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   const sent = pipeline(request, child.stdin).catch(() => {});
+  // Who leaves takes nothing any more, and what waits for that never ends.
+  const end = (): boolean => child.kill('SIGKILL');
+  const left = once(response, 'close').then(end, end);
   let head: Buffer | undefined = Buffer.alloc(0);
   for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
     if (head === undefined) {
-      if (!response.write(chunk)) await once(response, 'drain');
+      if (!response.write(chunk)) await Promise.race([once(response, 'drain'), left]);
       continue;
     }
     head = Buffer.concat([head, chunk]);

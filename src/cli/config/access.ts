@@ -1,6 +1,7 @@
 import { parseGrants } from '../../policy/access.ts';
 import type { Say } from './faults.ts';
-import type { AccessConfig } from './hub-config.ts';
+import { formatAddressRange, parseAddressRanges } from './hand-over.ts';
+import type { AccessConfig, AddressRange } from './hub-config.ts';
 import type { Check, ResolvePath } from './own-database.ts';
 import { parsePath } from './parse-values.ts';
 import type { CheckedTree } from './schema.ts';
@@ -10,6 +11,7 @@ export interface AccessTree {
   readonly anonymous?: readonly string[] | undefined;
   readonly groups: readonly { readonly name: string; readonly grants: readonly string[] }[];
   readonly oidc: readonly IssuerTree[];
+  readonly trustedProxies?: readonly string[] | undefined;
 }
 
 export interface IssuerTree {
@@ -95,6 +97,7 @@ export function accessOf({ access }: CheckedTree, isLoopback: boolean, resolve: 
   return {
     anonymous: access.anonymous ?? (isLoopback ? ['read'] : []),
     groups: access.groups,
+    trustedProxies: proxiesOf(access),
     oidc: access.oidc.map(({ issuer, audience, jwksFile, jwksUrl, rules }, index) => ({
       issuer,
       audience,
@@ -107,11 +110,17 @@ export function accessOf({ access }: CheckedTree, isLoopback: boolean, resolve: 
   };
 }
 
+function proxiesOf({ trustedProxies = [] }: AccessTree): readonly AddressRange[] {
+  const ranges = parseAddressRanges(trustedProxies.map((text) => text.trim()));
+  return ranges.ok ? ranges.value : [];
+}
+
 /** As it would be written. */
-export function accessTree({ anonymous, groups, oidc }: AccessConfig): Readonly<Record<string, unknown>> {
+export function accessTree({ anonymous, groups, oidc, trustedProxies }: AccessConfig): Readonly<Record<string, unknown>> {
   return {
     anonymous,
     ...(groups.length > 0 && { groups }),
+    ...(trustedProxies.length > 0 && { trustedProxies: trustedProxies.map(formatAddressRange) }),
     ...(oidc.length > 0 && {
       oidc: oidc.map(({ issuer, audience, jwks, rules }) => ({
         issuer,

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { accessTree } from './access.ts';
 import { formatAddressRange } from './hand-over.ts';
 import { privateTree } from './private.ts';
+import { webhooksTree } from './webhooks.ts';
 import type { HubConfig } from './hub-config.ts';
 
 /** The configuration in the file's own words and units, with every secret masked: what `goyi serve --check` shows. */
@@ -26,6 +27,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
       rangeStreams: limits.rangeStreams,
       prefetchSlots: limits.prefetchSlots,
       memoryCacheBytes: limits.memoryCacheBytes,
+      mirrorBytes: limits.mirrorBytes,
       proofThreads: limits.proofThreads,
       drainSeconds: limits.drainMs / 1_000,
       scrubDays: limits.scrubEveryMs / 86_400_000,
@@ -40,7 +42,7 @@ export function effectiveTree(config: HubConfig): Readonly<Record<string, unknow
     verify: config.verify,
     ownDatabase: ownDatabaseTree(config.ownDatabase),
     private: privateTree(config.private),
-    webhooks: config.webhooks,
+    webhooks: webhooksTree(config.webhooks),
     access: accessTree(config.access),
     ...(config.sdk.mirrors.length > 0 && { sdk: { ...config.sdk, mirrors: config.sdk.mirrors.map(masked) } }),
     store: config.store,

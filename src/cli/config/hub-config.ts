@@ -45,6 +45,8 @@ export interface LimitsConfig {
   /** Of small and hot files kept in memory, a worker. */
   readonly memoryCacheBytes: number;
   /** Threads that check module zips, a worker. */
+  /** Of the mirrors of private repositories together. */
+  readonly mirrorBytes: number;
   readonly proofThreads: number;
   /** How long a stopping hub lets running answers finish. */
   readonly drainMs: number;
@@ -124,10 +126,13 @@ export interface PrivateRuleConfig {
 export interface HookConfig {
   readonly kind: HookKind;
   readonly name: string;
-  readonly secretEnv: string;
+  readonly secret: SecretPlace;
   /** Where verdicts are reported to: the base address of the host's API, without a slash at the end. */
-  readonly report: { readonly api: string; readonly tokenEnv: string } | undefined;
+  readonly report: { readonly api: string; readonly token: SecretPlace } | undefined;
 }
+
+/** Where a secret is, which never stands in the configuration itself. `file` is absolute. */
+export type SecretPlace = { readonly kind: 'variable'; readonly name: string } | { readonly kind: 'file'; readonly file: string };
 
 /** A group chat that is told about verdicts. Its address is a secret of its own. */
 export interface ChatConfig {
@@ -158,6 +163,8 @@ export interface OwnWitnessConfig {
 /** Who may do what; grants as they are written, each of them well formed. */
 export interface AccessConfig {
   readonly anonymous: readonly string[];
+  /** Web servers in front of the hub that say who asks. */
+  readonly trustedProxies: readonly AddressRange[];
   /** Each name once. */
   readonly groups: readonly { readonly name: string; readonly grants: readonly string[] }[];
   readonly oidc: readonly {

@@ -75,6 +75,7 @@ test('every key can be set by its variable', () => {
     'ownDatabase.name': 'goyi.example/sumdb',
     'ownDatabase.keyFile': 'own.key',
     'access.anonymous': 'read',
+    'access.trustedProxies': '127.0.0.1, fd00::/8',
     'sdk.mirrors': 'https://mirror.example/golang/, http://10.0.0.1/go',
     'sdk.index': 'https://mirror.example/dl/',
     'handOver.to': '127.0.0.1, fd00::/8',

@@ -49,6 +49,7 @@ const schema = z.strictObject({
     rangeStreams: z.int().min(1).max(8).default(1),
     prefetchSlots: z.int().min(0).max(256).default(16),
     memoryCacheBytes: z.int().min(1_048_576).max(4_294_967_296).default(33_554_432),
+    mirrorBytes: z.int().min(1_073_741_824).max(1_099_511_627_776_000).default(107_374_182_400),
     proofThreads: z.int().min(1).max(32).default(1),
     drainSeconds: z.int().min(0).max(600).default(20),
     scrubDays: z.int().min(0).max(365).default(7),
@@ -78,6 +79,7 @@ const schema = z.strictObject({
     anonymous: z.array(z.string()).max(256).check(entries(faultsOfAnonymous)).optional(),
     groups: z.array(accessGroup()).max(256).default([]),
     oidc: z.array(identityIssuer()).max(16).default([]),
+    trustedProxies: texts(64, parseAddressRanges).optional(),
   }),
   store: group({
     kind: builtOnly('fs', ['fs', 's3']),
@@ -163,6 +165,7 @@ type LimitKey =
   | 'rangeStreams'
   | 'prefetchSlots'
   | 'memoryCacheBytes'
+  | 'mirrorBytes'
   | 'proofThreads'
   | 'drainSeconds'
   | 'scrubDays';

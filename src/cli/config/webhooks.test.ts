@@ -18,7 +18,7 @@ test('webhooks and chats, with their defaults, and without any secret', () => {
   const loaded = load(`webhooks:
   hooks:
     - {kind: gitlab, secretEnv: HOOK_SECRET, report: {api: https://gitlab.example/api/v4/, tokenEnv: API_TOKEN}}
-    - {kind: gitlab, name: other, secretEnv: HOOK_SECRET}
+    - {kind: gitlab, name: other, secretFile: secrets/gitlab, report: {api: https://gitlab.example/api/v4, tokenFile: /run/token}}
   chat:
     - {kind: dingtalk, urlEnv: ROBOT_URL, secretEnv: ROBOT_SECRET}
     - {kind: wecom, urlEnv: ROBOT_URL, language: en}
@@ -26,8 +26,18 @@ test('webhooks and chats, with their defaults, and without any secret', () => {
   assert.ok(loaded.ok, loaded.ok ? '' : loaded.faults.map(({ say }) => say(en)).join('; '));
   assert.deepEqual(loaded.config.webhooks, {
     hooks: [
-      { kind: 'gitlab', name: 'gitlab', secretEnv: 'HOOK_SECRET', report: { api: 'https://gitlab.example/api/v4', tokenEnv: 'API_TOKEN' } },
-      { kind: 'gitlab', name: 'other', secretEnv: 'HOOK_SECRET', report: undefined },
+      {
+        kind: 'gitlab',
+        name: 'gitlab',
+        secret: { kind: 'variable', name: 'HOOK_SECRET' },
+        report: { api: 'https://gitlab.example/api/v4', token: { kind: 'variable', name: 'API_TOKEN' } },
+      },
+      {
+        kind: 'gitlab',
+        name: 'other',
+        secret: { kind: 'file', file: '/etc/secrets/gitlab' },
+        report: { api: 'https://gitlab.example/api/v4', token: { kind: 'file', file: '/run/token' } },
+      },
     ],
     chat: [
       { kind: 'dingtalk', urlEnv: 'ROBOT_URL', secretEnv: 'ROBOT_SECRET', language: 'zh' },
@@ -41,7 +51,13 @@ test('webhooks and chats, with their defaults, and without any secret', () => {
 const { config } = en;
 const faulty: readonly (readonly [yaml: string, key: string, sentence: string])[] = [
   ['hooks: [{kind: svn, secretEnv: HOOK_SECRET}]', 'webhooks.hooks.0.kind', ''],
-  ['hooks: [{kind: github}]', 'webhooks.hooks.0.secretEnv', config.missing],
+  ['hooks: [{kind: github}]', 'webhooks.hooks.0', config.oneSecret(['secretEnv', 'secretFile'])],
+  ['hooks: [{kind: github, secretEnv: HOOK_SECRET, secretFile: x}]', 'webhooks.hooks.0', config.oneSecret(['secretEnv', 'secretFile'])],
+  [
+    'hooks: [{kind: gitea, secretFile: x, report: {api: "https://x"}}]',
+    'webhooks.hooks.0.report',
+    config.oneSecret(['tokenEnv', 'tokenFile']),
+  ],
   ['hooks: [{kind: github, secretEnv: "s3cret!"}]', 'webhooks.hooks.0.secretEnv', config.badVariableName],
   ['hooks: [{kind: github, secretEnv: UNSET}]', 'webhooks.hooks.0.secretEnv', config.variableNotSet('UNSET')],
   ['hooks: [{kind: github, secretEnv: HOOK_SECRET, name: A/B}]', 'webhooks.hooks.0.name', config.badHookName],

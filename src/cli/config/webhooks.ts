@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type HookKind, hookKinds } from '../../hub/tag-event.ts';
 import type { Say } from './faults.ts';
-import type { ChatConfig, HookConfig } from './hub-config.ts';
-import type { Check } from './own-database.ts';
-import { parseWitnessUrl } from './parse-values.ts';
+import type { ChatConfig, HubConfig, SecretPlace } from './hub-config.ts';
+import type { Check, ResolvePath } from './own-database.ts';
+import { parsePath, parseWitnessUrl } from './parse-values.ts';
 import type { CheckedTree } from './schema.ts';
 
 /** Hosts that a verdict can be reported to. */
@@ -15,20 +15,32 @@ const hook: z.ZodType<WebhooksTree['hooks'][number]> = z
   .strictObject({
     kind: z.enum(hookKinds),
     name: z.string().optional(),
-    secretEnv: z.string(),
-    report: z.strictObject({ api: z.string(), tokenEnv: z.string() }).optional(),
+    secretEnv: z.string().optional(),
+    secretFile: z.string().optional(),
+    report: z.strictObject({ api: z.string(), tokenEnv: z.string().optional(), tokenFile: z.string().optional() }).optional(),
   })
   .check((context) => {
-    const { kind, name, secretEnv, report } = context.value;
+    const { kind, name, secretEnv, secretFile, report } = context.value;
     const fault = (path: string[], say: Say): void =>
       void context.issues.push({ code: 'custom', input: context.value, path, params: { say, what: 'value' } });
     if (name !== undefined && !/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/.test(name)) fault(['name'], (m) => m.config.badHookName);
-    if (!isVariable(secretEnv)) fault(['secretEnv'], (m) => m.config.badVariableName);
+    checkPlace({ secretEnv, secretFile }, (path, say) => fault([...path], say));
     if (report === undefined) return;
     if (!reportKinds.has(kind)) fault(['report'], (m) => m.config.reportImpossible([...reportKinds]));
     if (!parseWitnessUrl(report.api).ok) fault(['report', 'api'], (m) => m.config.badReportApi);
-    if (!isVariable(report.tokenEnv)) fault(['report', 'tokenEnv'], (m) => m.config.badVariableName);
+    const { tokenEnv, tokenFile } = report;
+    checkPlace({ tokenEnv, tokenFile }, (path, say) => fault(['report', ...path], say));
   });
+
+/** A variable or a file, each under its name. */
+function checkPlace(places: Readonly<Record<string, string | undefined>>, fault: (path: readonly string[], say: Say) => void): void {
+  const written = Object.entries(places).filter(([, text]) => text !== undefined);
+  if (written.length !== 1) fault([], (m) => m.config.oneSecret(Object.keys(places)));
+  for (const [name, text = ''] of written) {
+    if (name.endsWith('Env') && !isVariable(text)) fault([name], badVariable);
+    if (name.endsWith('File') && !parsePath(text).ok) fault([name], (m) => m.config.badPath);
+  }
+}
 
 const chat: z.ZodType<WebhooksTree['chat'][number]> = z
   .strictObject({
@@ -55,8 +67,9 @@ export interface WebhooksTree {
   readonly hooks: readonly {
     readonly kind: HookKind;
     readonly name?: string | undefined;
-    readonly secretEnv: string;
-    readonly report?: { readonly api: string; readonly tokenEnv: string } | undefined;
+    readonly secretEnv?: string | undefined;
+    readonly secretFile?: string | undefined;
+    readonly report?: { readonly api: string; readonly tokenEnv?: string | undefined; readonly tokenFile?: string | undefined } | undefined;
   }[];
   readonly chat: readonly {
     readonly kind: ChatConfig['kind'];
@@ -76,7 +89,7 @@ export const webhooksShape: {
 
 /** By the list of groups, as the schema tells them. */
 export const webhookNames: readonly (readonly [string, readonly string[]])[] = [
-  ['webhooks.hooks', ['kind', 'name', 'secretEnv', 'report']],
+  ['webhooks.hooks', ['kind', 'name', 'secretEnv', 'secretFile', 'report']],
   ['webhooks.chat', ['kind', 'urlEnv', 'secretEnv', 'language']],
 ];
 
@@ -105,15 +118,38 @@ export function checkWebhooks({ webhooks }: CheckedTree, env: Readonly<Record<st
 }
 
 /** Expects a tree without faults. */
-export function webhooksOf({ webhooks }: CheckedTree): { readonly hooks: readonly HookConfig[]; readonly chat: readonly ChatConfig[] } {
+export function webhooksOf({ webhooks }: CheckedTree, resolve: ResolvePath): HubConfig['webhooks'] {
+  const placeOf = (variable: string | undefined, file: string | undefined, at: readonly (string | number)[]): SecretPlace =>
+    file === undefined ? { kind: 'variable', name: variable ?? '' } : { kind: 'file', file: resolve(file, at) };
   return {
-    hooks: webhooks.hooks.map(({ kind, name, secretEnv, report }) => ({
-      kind,
-      name: name ?? kind,
-      secretEnv,
-      report: report === undefined ? undefined : { api: report.api.replace(/\/+$/, ''), tokenEnv: report.tokenEnv },
-    })),
+    hooks: webhooks.hooks.map(({ kind, name, secretEnv, secretFile, report }, index) => {
+      const at = ['webhooks', 'hooks', index] as const;
+      return {
+        kind,
+        name: name ?? kind,
+        secret: placeOf(secretEnv, secretFile, [...at, 'secretFile']),
+        report: report && {
+          api: report.api.replace(/\/+$/, ''),
+          token: placeOf(report.tokenEnv, report.tokenFile, [...at, 'report', 'tokenFile']),
+        },
+      };
+    }),
     chat: webhooks.chat.map(({ kind, urlEnv, secretEnv, language }) => ({ kind, urlEnv, secretEnv, language })),
+  };
+}
+
+/** As it would be written. */
+export function webhooksTree({ hooks, chat }: HubConfig['webhooks']): Readonly<Record<string, unknown>> {
+  const written = (name: string, place: SecretPlace): Readonly<Record<string, string>> =>
+    place.kind === 'file' ? { [`${name}File`]: place.file } : { [`${name}Env`]: place.name };
+  return {
+    hooks: hooks.map(({ kind, name, secret, report }) => ({
+      kind,
+      name,
+      ...written('secret', secret),
+      ...(report && { report: { api: report.api, ...written('token', report.token) } }),
+    })),
+    chat,
   };
 }
 

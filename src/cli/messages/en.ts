@@ -364,6 +364,7 @@ export const en: Messages = {
     badVariableName:
       'must be the name of an environment variable, not one that begins with GOYI_; the secret itself never stands in the file',
     variableNotSet: (name: string): string => `the environment variable ${name} is not set`,
+    oneSecret: (names: readonly string[]): string => `write exactly one of ${names.join(' and ')}`,
     badHookName: 'must be a short name of small letters, digits and dashes, as it stands in the address /hooks/KIND/NAME',
     hookTwice: (name: string): string =>
       `two webhooks are called ${name}: give each a name of its own (without one it is called by its kind)`,

@@ -358,6 +358,7 @@ const texts = {
     keyWithoutSsh: 'sshKeyFile 用于 ssh:// 网址',
     badVariableName: '应为环境变量名，且不以 GOYI_ 开头；密码本身从不写在文件里',
     variableNotSet: (name: string): string => `环境变量 ${name} 未设置`,
+    oneSecret: (names: readonly string[]): string => `${names.join('、')} 恰好写一个`,
     badHookName: '应为小写字母、数字和连字符组成的短名，即网址 /hooks/KIND/NAME 中的 NAME',
     hookTwice: (name: string): string => `有两个 webhook 名为 ${name}：请各取一名（不写时以 kind 为名）`,
     reportImpossible: (kinds: readonly string[]): string => `只能向 ${kinds.join('、')} 回报结论`,

@@ -6,6 +6,7 @@ import { privateFiles } from './0005-private-files.ts';
 import { access } from './0006-access.ts';
 import { jobs } from './0007-jobs.ts';
 import { wishes } from './0008-wishes.ts';
+import { heldVersions } from './0009-held-versions.ts';
 
 /** In order; the schema's number is how many were applied. One that was released is never changed. */
-export const migrations: readonly string[] = [start, answers, kept, ownLogs, privateFiles, access, jobs, wishes];
+export const migrations: readonly string[] = [start, answers, kept, ownLogs, privateFiles, access, jobs, wishes, heldVersions];

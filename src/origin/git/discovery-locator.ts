@@ -183,7 +183,7 @@ export class Discovery {
 
 /** For a Git source: modules that are at a proxy are not its business. */
 export function createDiscoveryLocator(discovery: Discovery, routes: PinnedRoutes): Locate {
-  return async (module, signal) => {
+  return async (module, _urgency, signal) => {
     const found = await discovery.discover(module, signal);
     if (found.kind === 'proxy') throw new HubError('not-found', `${module} is at a module proxy`);
     return { root: found.root, url: found.url, subfolder: found.subfolder, credential: undefined, routes };

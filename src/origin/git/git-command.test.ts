@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { EventEmitter, once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Priority, Urgency } from '../../base/gate.ts';
 import { GitCommand } from './git-command.ts';
 import { listRemote } from './list-remote.ts';
 
@@ -32,8 +34,12 @@ test('a server that never answers leaves processes for the others, however much 
   try {
     const [slowUrl, otherUrl] = [await listening(slow), await listening(other)];
     const signal = AbortSignal.timeout(20_000);
-    const list = (url: string): ReturnType<typeof listRemote> =>
-      listRemote({ git, knownHostsFile: join(folder, 'hosts'), timeoutMs: 60_000 }, { url, credential: undefined }, signal);
+    const list = (url: string, priority: Priority = 'waited-for'): ReturnType<typeof listRemote> =>
+      listRemote(
+        { git, knownHostsFile: join(folder, 'hosts'), timeoutMs: 60_000, urgency: { priority } },
+        { url, credential: undefined },
+        signal,
+      );
     const hung = Array.from({ length: 8 }, (_, number) => list(`${slowUrl}/${number}`).catch((error: unknown) => error));
     await two.promise;
     assert.equal((await list(`${otherUrl}/lib`)).kind, 'trouble');
@@ -44,6 +50,52 @@ test('a server that never answers leaves processes for the others, however much 
     await git[Symbol.asyncDispose]();
     slow.close();
     other.close();
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('what nobody waits for takes half of the processes at most, and goes first no more once somebody waits for it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'goyi-test-'));
+  const seen: string[] = [];
+  const changed = new EventEmitter();
+  const held: Socket[] = [];
+  const slow = createServer((socket) => {
+    held.push(socket);
+    socket
+      .on('error', () => {})
+      .once('data', (bytes: Buffer) => {
+        seen.push(/^GET \/(\w+)/.exec(bytes.toString('latin1'))?.[1] ?? '');
+        changed.emit('seen');
+      });
+  });
+  const reached = async (count: number): Promise<void> => {
+    while (seen.length < count) await once(changed, 'seen');
+  };
+  const environment = { PATH: process.env['PATH'] };
+  const git = new GitCommand({ home: join(folder, 'home'), environment, processesMax: 1, networkProcessesMax: 4, serverProcessesMax: 4 });
+  try {
+    const url = await listening(slow);
+    const signal = AbortSignal.timeout(20_000);
+    const tools = { git, knownHostsFile: join(folder, 'hosts'), timeoutMs: 60_000 };
+    const list = (name: string, urgency: Urgency): Promise<unknown> =>
+      listRemote({ ...tools, urgency }, { url: `${url}/${name}`, credential: undefined }, signal).catch((error: unknown) => error);
+    const raise = new AbortController();
+    const ahead = ['a1', 'a2', 'a3'].map((name) => list(name, { priority: 'prefetch' }));
+    await reached(2);
+    const raised = list('raised', { priority: 'prefetch', raised: raise.signal });
+    const waited = list('waited', { priority: 'waited-for' });
+    await reached(3);
+    assert.deepEqual(seen.slice(2), ['waited']);
+    raise.abort();
+    await reached(4);
+    assert.deepEqual(seen.slice(3), ['raised']);
+    await git[Symbol.asyncDispose]();
+    await Promise.all([...ahead, raised, waited]);
+    assert.equal(seen.length, 4, 'the third that nobody waits for had no turn');
+  } finally {
+    await git[Symbol.asyncDispose]();
+    for (const socket of held) socket.destroy();
+    slow.close();
     await rm(folder, { recursive: true });
   }
 });

@@ -12,7 +12,7 @@ import { mkdir } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { dirname } from 'node:path';
 import { HubError } from '../../base/errors.ts';
-import { Gate } from '../../base/gate.ts';
+import { Gate, type Urgency } from '../../base/gate.ts';
 
 export interface GitCommandOptions {
   /** An empty folder, made when it is not there. */
@@ -37,6 +37,8 @@ export interface GitRun {
   readonly environment?: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly kind: 'network' | 'archive' | 'local';
+  /** What nobody waits for takes half of the processes at most, and its turn after all others. */
+  readonly urgency: Urgency;
   /** Host and port of whom a `network` run talks to. */
   readonly server?: string;
   readonly outputBytesMax: number;
@@ -56,6 +58,7 @@ const PROXY_VARIABLES: readonly string[] = ['http_proxy', 'HTTPS_PROXY', 'https_
 const STDERR_LENGTH_MAX = 8192;
 const QUEUE_MAX = 512;
 const SERVER_QUEUE_MAX = 128;
+const PREFETCH_SHARE = 0.5;
 
 /** What holds for every run; `protocol.allow` lets nothing through until a run names its protocol. */
 const SETTINGS: readonly (readonly [string, string])[] = [
@@ -94,7 +97,7 @@ export class GitCommand {
 
   constructor(options: GitCommandOptions) {
     this.#options = options;
-    const gate = (slotsMax: number): Gate => new Gate({ slotsMax, queueMax: QUEUE_MAX });
+    const gate = (slotsMax: number): Gate => new Gate({ slotsMax, queueMax: QUEUE_MAX, prefetchShare: PREFETCH_SHARE });
     const { processesMax, networkProcessesMax } = options;
     this.#gates = { network: gate(networkProcessesMax), archive: gate(processesMax), local: gate(4 * processesMax) };
   }
@@ -145,17 +148,17 @@ export class GitCommand {
   }
 
   /** Who waits for its server's turn waits there, and takes no place in the queue of all. */
-  async #enter({ kind, server }: GitRun, signal: AbortSignal): Promise<() => void> {
-    if (server === undefined) return this.#gates[kind].enter({ priority: 'waited-for' }, signal);
+  async #enter({ kind, server, urgency }: GitRun, signal: AbortSignal): Promise<() => void> {
+    if (server === undefined) return this.#gates[kind].enter(urgency, signal);
     const slotsMax = this.#options.serverProcessesMax;
-    const gate = this.#servers.get(server) ?? new Gate({ slotsMax, queueMax: SERVER_QUEUE_MAX });
+    const gate = this.#servers.get(server) ?? new Gate({ slotsMax, queueMax: SERVER_QUEUE_MAX, prefetchShare: PREFETCH_SHARE });
     this.#servers.set(server, gate);
     const forget = (): void => {
       if (gate.taken + gate.waiting === 0 && this.#servers.get(server) === gate) this.#servers.delete(server);
     };
-    const leaveServer = await gate.enter({ priority: 'waited-for' }, signal);
+    const leaveServer = await gate.enter(urgency, signal);
     try {
-      const leave = await this.#gates[kind].enter({ priority: 'waited-for' }, signal);
+      const leave = await this.#gates[kind].enter(urgency, signal);
       return () => {
         leave();
         leaveServer();

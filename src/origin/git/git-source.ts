@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../base/clock.ts';
 import { HubError, codeOf, messageOf } from '../../base/errors.ts';
+import type { Urgency } from '../../base/gate.ts';
 import { type Log, withoutCredentials } from '../../base/log.ts';
 import { isRetracted } from '../../protocol/go-mod-facts.ts';
 import { legacyGoMod } from '../../protocol/go-mod.ts';
@@ -25,8 +26,9 @@ import { findModule, type ModuleFolder, type ModulePlace, placeOf } from './modu
 import { type ModuleRevision, readRetractions, resolveQuery, revisionName, timeOf } from './module-revision.ts';
 import { incompatibleVersions, taggedVersions } from './module-tags.ts';
 import { moduleZipOf } from './module-zip-source.ts';
+import type { Refs } from './refs.ts';
 import type { RepositoryState } from './revision.ts';
-import { type Locate, type LocatedRepository, type Probe, createProbe } from './template-locator.ts';
+import { type Locate, type LocatedRepository, type Probe, createProbe, mirrorOf } from './template-locator.ts';
 
 export interface GitSourceOptions {
   /** Called once, with what a locator needs of this source. */
@@ -44,7 +46,7 @@ export interface GitSourceOptions {
 
 export interface LocatorTools {
   readonly probe: Probe;
-  readonly isMirrored: (root: string, remote: GitRemote) => Promise<boolean>;
+  readonly isMirrored: (located: LocatedRepository) => Promise<boolean>;
 }
 
 const MIRRORS_MAX = 2000;
@@ -63,7 +65,33 @@ export function createGitSource(options: GitSourceOptions): ModuleSource & Async
   const { processesMax, networkProcessesMax, serverProcessesMax } = limits;
   const home = join(mirrors, '.home');
   const git = new GitCommand({ home, environment, caFile, processesMax, networkProcessesMax, serverProcessesMax });
-  return new GitSource(options, limits, git);
+  const knownHostsFile = join(mirrors, '.known-hosts');
+  const core = {
+    options,
+    limits,
+    git,
+    knownHostsFile,
+    memory: new ObjectMemory(),
+    repositories: new LRUCache<string, Repository>({ max: MIRRORS_MAX }),
+  };
+  const locate = options.locator({
+    probe: createProbe({ git, knownHostsFile, timeoutMs: limits.answerMs }),
+    isMirrored: (located) => isMirrored(folderOf(mirrors, located), located),
+  });
+  return new GitSource({ ...core, locate }, WAITED_FOR);
+}
+
+const WAITED_FOR: Urgency = { priority: 'waited-for' };
+
+/** What a source shares with itself when it is asked less urgently. */
+interface Core {
+  readonly options: GitSourceOptions;
+  readonly limits: GitLimits;
+  readonly git: GitCommand;
+  readonly knownHostsFile: string;
+  readonly locate: Locate;
+  readonly memory: ObjectMemory;
+  readonly repositories: LRUCache<string, Repository>;
 }
 
 interface Repository {
@@ -83,21 +111,16 @@ function sourceVersion({ mirror }: Repository, place: ModulePlace, { version, re
 }
 
 class GitSource implements ModuleSource, AsyncDisposable {
-  readonly #options: GitSourceOptions;
-  readonly #limits: GitLimits;
-  readonly #git: GitCommand;
-  readonly #locate: Locate;
-  readonly #memory = new ObjectMemory();
-  readonly #repositories = new LRUCache<string, Repository>({ max: MIRRORS_MAX });
+  readonly #core: Core;
+  readonly #urgency: Urgency;
 
-  constructor(options: GitSourceOptions, limits: GitLimits, git: GitCommand) {
-    this.#options = options;
-    this.#limits = limits;
-    this.#git = git;
-    this.#locate = options.locator({
-      probe: createProbe({ git, knownHostsFile: this.#knownHostsFile, timeoutMs: limits.answerMs }),
-      isMirrored: (root, remote) => this.#isMirrored(root, remote),
-    });
+  constructor(core: Core, urgency: Urgency) {
+    this.#core = core;
+    this.#urgency = urgency;
+  }
+
+  urged(urgency: Urgency): ModuleSource {
+    return new GitSource(this.#core, urgency);
   }
 
   async versions(module: ModulePath, signal: AbortSignal): Promise<readonly Version[]> {
@@ -107,10 +130,10 @@ class GitSource implements ModuleSource, AsyncDisposable {
 
   async #versions(repository: Repository, place: ModulePlace, signal: AbortSignal): Promise<readonly Version[]> {
     const { mirror, objects } = repository;
-    const fresh = await mirror.fresh(signal);
+    const fresh = await mirror.fresh(this.#urgency, signal);
     const listed = taggedVersions(place, fresh);
     if (listed.later.length === 0) return listed.compatible;
-    return allVersions({ refs: await mirror.fetched(fresh, signal), objects }, place, signal);
+    return allVersions({ refs: await mirror.fetched(fresh, this.#urgency, signal), objects }, place, signal);
   }
 
   async resolve(module: ModulePath, query: string, signal: AbortSignal): Promise<SourceVersion> {
@@ -124,7 +147,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
     const { mirror, objects } = repository;
     const refs = await this.#watched(
       repository,
-      mirror.current(signal).then((listed) => mirror.fetched(listed, signal)),
+      mirror.current(this.#urgency, signal).then((listed) => mirror.fetched(listed, this.#urgency, signal)),
     );
     const resolved = await this.#watched(repository, resolveQuery({ refs, objects }, place, version, signal));
     if (resolved.version !== version) throw new HubError('not-found', `${place.module}@${version}: it is ${resolved.version}`);
@@ -162,8 +185,8 @@ class GitSource implements ModuleSource, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { mirror } of this.#repositories.values()) mirror.stop(new HubError('canceled', 'the hub is stopping'));
-    await this.#git[Symbol.asyncDispose]();
+    for (const { mirror } of this.#core.repositories.values()) mirror.stop(new HubError('canceled', 'the hub is stopping'));
+    await this.#core.git[Symbol.asyncDispose]();
   }
 
   /** A mirror that cannot be read is made anew. */
@@ -177,7 +200,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
   }
 
   async #find(module: ModulePath, signal: AbortSignal): Promise<{ readonly place: ModulePlace; readonly repository: Repository }> {
-    const located = await this.#locate(module, signal);
+    const located = await this.#core.locate(module, this.#urgency, signal);
     const place = placeOf(module, located.root, located.subfolder);
     if (!place.ok) throw new HubError('not-found', place.reason);
     return { place: place.value, repository: this.#repositoryOf(located) };
@@ -189,8 +212,12 @@ class GitSource implements ModuleSource, AsyncDisposable {
     const state = isCanonicalText(query)
       ? await this.#storedState(repository, revisionName(place, query), isPseudoText(query), signal)
       : undefined;
-    const refs = state?.refs ?? (await mirror.fetched(await mirror.fresh(signal), signal));
+    const refs = state?.refs ?? (await this.#fetchedNow(mirror, signal));
     return resolveQuery({ refs, objects }, place, query, signal);
+  }
+
+  async #fetchedNow(mirror: Mirror, signal: AbortSignal): Promise<Refs> {
+    return mirror.fetched(await mirror.fresh(this.#urgency, signal), this.#urgency, signal);
   }
 
   /** The commit that was named before, while the mirror has it; a mirror that was made anew after the tag had moved has nothing to make the version of. */
@@ -223,7 +250,7 @@ class GitSource implements ModuleSource, AsyncDisposable {
 
   /** As `go list -m MODULE@latest`: the highest release that is not retracted, else the highest such prerelease, else the tip of the default branch. */
   async #latest({ mirror, objects }: Repository, place: ModulePlace, signal: AbortSignal): Promise<ModuleRevision> {
-    const refs = await mirror.fetched(await mirror.fresh(signal), signal);
+    const refs = await this.#fetchedNow(mirror, signal);
     const state = { refs, objects };
     const versions = await allVersions(state, place, signal);
     const retractions = await readRetractions(state, place, signal);
@@ -252,19 +279,19 @@ class GitSource implements ModuleSource, AsyncDisposable {
   }
 
   #repositoryOf(located: LocatedRepository): Repository {
-    const key = `${located.root} ${located.url}`;
-    const known = this.#repositories.get(key);
-    if (known !== undefined) return known;
-    const { exclusively, clock, log } = this.#options;
-    const folder = this.#folderOf(located.root);
+    const { options, limits, git, knownHostsFile, memory, repositories } = this.#core;
+    const folder = folderOf(options.mirrors, located);
+    const key = `${folder} ${located.url}`;
+    const urgency = this.#urgency;
+    const known = repositories.get(key);
+    if (known !== undefined) return { mirror: known.mirror, objects: known.objects.urged(urgency) };
+    const { exclusively, clock, log } = options;
     const { url, credential, routes } = located;
-    const git = this.#git;
-    const limits = this.#limits;
-    const lockKey = `git/${escapeCapitals(located.root)}`;
+    const lockKey = `git/${escapeCapitals(mirrorOf(located))}`;
     const mirror = new Mirror({
       folder,
       lockKey,
-      knownHostsFile: this.#knownHostsFile,
+      knownHostsFile,
       remote: { url, credential, routes },
       git,
       exclusively,
@@ -272,21 +299,17 @@ class GitSource implements ModuleSource, AsyncDisposable {
       clock,
       log,
     });
-    const repository = { mirror, objects: new MirrorObjects({ folder, git, limits, memory: this.#memory }) };
-    this.#repositories.set(key, repository);
+    const repository = { mirror, objects: new MirrorObjects({ folder, git, limits, memory, urgency }) };
+    repositories.set(key, repository);
     return repository;
   }
+}
 
-  async #isMirrored(root: string, remote: GitRemote): Promise<boolean> {
-    const text = await readFile(join(this.#folderOf(root), 'goyi-refs'), 'utf8').catch(() => '');
-    return text.startsWith(`${remote.url}\n`);
-  }
+async function isMirrored(folder: string, remote: GitRemote): Promise<boolean> {
+  const text = await readFile(join(folder, 'goyi-refs'), 'utf8').catch(() => '');
+  return text.startsWith(`${remote.url}\n`);
+}
 
-  #folderOf(root: string): string {
-    return join(this.#options.mirrors, ...`${escapeCapitals(root)}.git`.split('/'));
-  }
-
-  get #knownHostsFile(): string {
-    return join(this.#options.mirrors, '.known-hosts');
-  }
+function folderOf(mirrors: string, located: LocatedRepository): string {
+  return join(mirrors, ...`${escapeCapitals(mirrorOf(located))}.git`.split('/'));
 }

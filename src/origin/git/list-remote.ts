@@ -6,6 +6,7 @@
  */
 import { HubError } from '../../base/errors.ts';
 import { withoutCredentials } from '../../base/log.ts';
+import type { Urgency } from '../../base/gate.ts';
 import type { GitCommand, GitResult } from './git-command.ts';
 import { type GitRemote, accessTo, faultOf, remoteError } from './git-remote.ts';
 import { type Refs, parseRefs } from './refs.ts';
@@ -14,6 +15,7 @@ export interface ListTools {
   readonly git: GitCommand;
   readonly knownHostsFile: string;
   readonly timeoutMs: number;
+  readonly urgency: Urgency;
 }
 
 export type Listing =
@@ -39,11 +41,11 @@ async function askRemote(
   trace: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<GitResult> {
-  const { git, knownHostsFile, timeoutMs } = tools;
+  const { git, knownHostsFile, timeoutMs, urgency } = tools;
   const { settings, environment } = await accessTo(remote, knownHostsFile, signal);
   const args = ['ls-remote', '-q', '--end-of-options', remote.url];
   const server = new URL(remote.url).host;
   const variables = { ...environment, ...trace };
-  const run = { args, kind: 'network', server, outputBytesMax: REFS_BYTES_MAX, timeoutMs, environment: variables } as const;
+  const run = { args, kind: 'network', server, urgency, outputBytesMax: REFS_BYTES_MAX, timeoutMs, environment: variables } as const;
   return git.run(settings === undefined ? run : { ...run, settings }, signal);
 }

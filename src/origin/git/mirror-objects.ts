@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { LRUCache } from 'lru-cache';
 import { HubError } from '../../base/errors.ts';
+import type { Urgency } from '../../base/gate.ts';
 import { MODULE_GO_MOD_BYTES_MAX } from '../../protocol/module-zip.ts';
 import type { SourceFile } from '../../protocol/module-zip-plan.ts';
 import { type GitCommand, type GitResult, firstLine } from './git-command.ts';
@@ -40,19 +41,28 @@ export interface MirrorObjectsOptions {
   readonly git: GitCommand;
   readonly limits: GitLimits;
   readonly memory: ObjectMemory;
+  readonly urgency: Urgency;
 }
 
 export class MirrorObjects {
+  readonly #options: MirrorObjectsOptions;
   readonly #folder: string;
   readonly #git: GitCommand;
   readonly #limits: GitLimits;
   readonly #memory: ObjectMemory;
 
-  constructor({ folder, git, limits, memory }: MirrorObjectsOptions) {
+  constructor(options: MirrorObjectsOptions) {
+    const { folder, git, limits, memory } = options;
+    this.#options = options;
     this.#folder = folder;
     this.#git = git;
     this.#limits = limits;
     this.#memory = memory;
+  }
+
+  /** The same objects, read as urgently as this. */
+  urged(urgency: Urgency): MirrorObjects {
+    return new MirrorObjects({ ...this.#options, urgency });
   }
 
   /** `hash`: 7 to all hex digits of a commit, or of an annotated tag on one. Undefined when no commit, or more than one, is meant. */
@@ -151,10 +161,9 @@ export class MirrorObjects {
   archive(commit: string, folder: string, signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
     const args = ['archive', '--format=tar', '--end-of-options', commit, ...(folder === '' ? [] : [folder])];
     const { transferMs: timeoutMs } = this.#limits;
-    return this.#git.stream(
-      { args, repository: this.#folder, kind: 'archive', outputBytesMax: Number.MAX_SAFE_INTEGER, timeoutMs },
-      signal,
-    );
+    const { urgency } = this.#options;
+    const outputBytesMax = Number.MAX_SAFE_INTEGER;
+    return this.#git.stream({ args, repository: this.#folder, kind: 'archive', urgency, outputBytesMax, timeoutMs }, signal);
   }
 
   #run(
@@ -163,7 +172,9 @@ export class MirrorObjects {
     more: { readonly input?: string; readonly outputBytesMax?: number } = {},
   ): Promise<GitResult> {
     const { answerMs: timeoutMs } = this.#limits;
-    return this.#git.run({ args, repository: this.#folder, kind: 'local', outputBytesMax: TEXT_BYTES_MAX, timeoutMs, ...more }, signal);
+    const { urgency } = this.#options;
+    const run = { args, repository: this.#folder, kind: 'local', urgency, outputBytesMax: TEXT_BYTES_MAX, timeoutMs, ...more } as const;
+    return this.#git.run(run, signal);
   }
 
   #broken(command: string, stderr: string): HubError {

@@ -12,13 +12,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import type { Urgency } from '../../base/gate.ts';
 import { HubError, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { SingleFlight } from '../../base/single-flight.ts';
 import type { GitCommand, GitResult } from './git-command.ts';
 import { type GitRemote, accessTo, remoteError } from './git-remote.ts';
 import { listRemote } from './list-remote.ts';
 import { type Refs, parseRefs } from './refs.ts';
+import { UrgentFlight } from './urgent-flight.ts';
 
 /** Runs `run` while no other process of the hub runs anything of the same key. */
 export type Exclusively = <T>(key: string, run: (signal: AbortSignal) => Promise<T>, signal: AbortSignal) => Promise<T>;
@@ -63,6 +64,7 @@ export interface MirrorOptions {
 
 const REFS_BYTES_MAX: number = 64 * 1024 * 1024;
 const OUTPUT_BYTES_MAX: number = 1024 * 1024;
+const WAITED_FOR: Urgency = { priority: 'waited-for' };
 const REFS_FILE = 'goyi-refs';
 const REMOTE_FILE = 'goyi-remote';
 const REMAKE_MS = 600_000;
@@ -72,8 +74,8 @@ const SIZE_CHECK_MS = 1000;
 
 export class Mirror {
   readonly #options: MirrorOptions;
-  readonly #listings = new SingleFlight<Refs>();
-  readonly #fetches = new SingleFlight<Refs>();
+  readonly #listings = new UrgentFlight<Refs>();
+  readonly #fetches = new UrgentFlight<Refs>();
   #fresh: { readonly refs: Refs; readonly atMs: number } | undefined;
   /** The listing whose objects are known to be here. */
   #stored: Refs | undefined;
@@ -106,28 +108,35 @@ export class Mirror {
   }
 
   /** The references of this moment. Their objects need not be here. @throws {HubError} not-found, origin-unavailable, origin-timeout, upstream-invalid, overloaded */
-  fresh(signal: AbortSignal): Promise<Refs> {
+  fresh(urgency: Urgency, signal: AbortSignal): Promise<Refs> {
     const { clock, limits } = this.#options;
     if (this.#fresh !== undefined && clock.monotonicMs() - this.#fresh.atMs < limits.refsMs) return Promise.resolve(this.#fresh.refs);
-    return this.#listings.do('refs', (flight) => this.#listNow(flight), signal);
+    return this.#listings.do('refs', urgency, (shared, flight) => this.#listNow(shared, flight), signal);
   }
 
   /** The same, asked after this call: for who knows that something has just changed. @throws as {@link fresh} */
-  current(signal: AbortSignal): Promise<Refs> {
-    return this.#listNow(signal);
+  current(urgency: Urgency, signal: AbortSignal): Promise<Refs> {
+    return this.#listNow(urgency, signal);
   }
 
-  async #listNow(signal: AbortSignal): Promise<Refs> {
-    const refs = await this.#list(signal);
+  async #listNow(urgency: Urgency, signal: AbortSignal): Promise<Refs> {
+    const refs = await this.#list(urgency, signal);
     this.#fresh = { refs, atMs: this.#options.clock.monotonicMs() };
     return refs;
   }
 
   /** Resolves when every object of the listing is here, with the listing that is then stored: this one, or one that replaced it meanwhile. @throws as {@link fresh} */
-  async fetched(refs: Refs, signal: AbortSignal): Promise<Refs> {
+  async fetched(refs: Refs, urgency: Urgency, signal: AbortSignal): Promise<Refs> {
     if ((await this.stored())?.text === refs.text) return refs;
     const { exclusively, lockKey } = this.#options;
-    return this.#fetches.do(refs.text, (flight) => exclusively(lockKey, (held) => this.#fetch(refs, held), flight), signal);
+    // One that is under way holds the lock, or will have it first.
+    this.#fetches.hurry(urgency);
+    return this.#fetches.do(
+      refs.text,
+      urgency,
+      (shared, flight) => exclusively(lockKey, (held) => this.#fetch(refs, shared, held), flight),
+      signal,
+    );
   }
 
   /** To be called when something that is listed cannot be read: from the next question on the mirror is made anew, at most once in {@link REMAKE_MS}. */
@@ -145,24 +154,24 @@ export class Mirror {
     this.#fetches.abortAll(reason);
   }
 
-  async #list(signal: AbortSignal): Promise<Refs> {
+  async #list(urgency: Urgency, signal: AbortSignal): Promise<Refs> {
     const { git, knownHostsFile, remote, limits } = this.#options;
-    const listing = await listRemote({ git, knownHostsFile, timeoutMs: limits.answerMs }, remote, signal);
+    const listing = await listRemote({ git, knownHostsFile, timeoutMs: limits.answerMs, urgency }, remote, signal);
     if (listing.kind !== 'found') throw listing.error;
     return listing.refs;
   }
 
   /** Under the lock. */
-  async #fetch(wanted: Refs, signal: AbortSignal): Promise<Refs> {
+  async #fetch(wanted: Refs, urgency: Urgency, signal: AbortSignal): Promise<Refs> {
     const stored = await this.#readStored();
     if (stored?.text === wanted.text) return (this.#stored = stored);
     await this.#prepare(wanted, signal);
     // Between listing and fetching somebody may have pushed: what is named then has to be here as well.
     let refs = wanted;
     for (let round = 0; ; round++) {
-      await this.#transfer(refs, signal);
+      await this.#transfer(refs, urgency, signal);
       if (await this.#matches(refs, signal)) break;
-      const after = await this.#list(signal);
+      const after = await this.#list(urgency, signal);
       // A name that git does not take is never here, however often it is fetched.
       if (after.text === refs.text) break;
       if (round >= 3)
@@ -175,7 +184,7 @@ export class Mirror {
     return (this.#stored = refs);
   }
 
-  async #transfer(refs: Refs, signal: AbortSignal): Promise<void> {
+  async #transfer(refs: Refs, urgency: Urgency, signal: AbortSignal): Promise<void> {
     if (refs.hashes.size === 0) return;
     const { remote, limits } = this.#options;
     const heads = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'];
@@ -203,6 +212,7 @@ export class Mirror {
           args: [...args, '--end-of-options', remote.url, ...specs],
           repository: this.folder,
           kind: 'network',
+          urgency,
           server: new URL(remote.url).host,
           timeoutMs: limits.transferMs,
           outputBytesMax: OUTPUT_BYTES_MAX,
@@ -292,7 +302,16 @@ export class Mirror {
 
   #runLocal(args: readonly string[], signal: AbortSignal, outputBytesMax = OUTPUT_BYTES_MAX): Promise<GitResult> {
     const { git, limits } = this.#options;
-    return git.run({ args, repository: this.folder, kind: 'local', outputBytesMax, timeoutMs: limits.transferMs }, signal);
+    // Who holds the lock is not to wait for long.
+    const run = {
+      args,
+      repository: this.folder,
+      kind: 'local',
+      urgency: WAITED_FOR,
+      outputBytesMax,
+      timeoutMs: limits.transferMs,
+    } as const;
+    return git.run(run, signal);
   }
 }
 

@@ -9,20 +9,23 @@
  */
 import { LRUCache } from 'lru-cache';
 import { HubError } from '../../base/errors.ts';
-import { SingleFlight } from '../../base/single-flight.ts';
+import type { Urgency } from '../../base/gate.ts';
 import type { ModulePath } from '../../protocol/module-path.ts';
 import type { GitCredential, GitRemote } from './git-remote.ts';
 import { type ListTools, listRemote } from './list-remote.ts';
+import { UrgentFlight } from './urgent-flight.ts';
 
 export interface LocatedRepository extends GitRemote {
   /** The module path of the repository's root. */
   readonly root: string;
+  /** What its mirror is called, where several roots are one repository. */
+  readonly mirror?: string | undefined;
   /** What a discovery page adds: the folder that stands for the root. */
   readonly subfolder?: string | undefined;
 }
 
 /** @throws {HubError} not-found, origin-unavailable, origin-timeout, upstream-invalid, overloaded, or the signal's reason */
-export type Locate = (module: ModulePath, signal: AbortSignal) => Promise<LocatedRepository>;
+export type Locate = (module: ModulePath, urgency: Urgency, signal: AbortSignal) => Promise<LocatedRepository>;
 
 export interface TemplateLocatorOptions {
   readonly template: string;
@@ -30,11 +33,11 @@ export interface TemplateLocatorOptions {
   /** Elements of every root path, the host included. */
   readonly rootElements?: number | undefined;
   readonly probe: Probe;
-  /** Whether there is a mirror of this root from this address. */
-  readonly isMirrored: (root: string, remote: GitRemote) => Promise<boolean>;
+  /** Whether there is a mirror of this repository from this address. */
+  readonly isMirrored: (located: LocatedRepository) => Promise<boolean>;
 }
 
-export type Probe = (remote: GitRemote, signal: AbortSignal) => Promise<ProbeAnswer>;
+export type Probe = (remote: GitRemote, urgency: Urgency, signal: AbortSignal) => Promise<ProbeAnswer>;
 
 /** `trouble` is thrown instead. */
 export type ProbeAnswer = { readonly kind: 'found' } | { readonly kind: 'absent' | 'refused' | 'unclear'; readonly error: HubError };
@@ -50,17 +53,24 @@ export function createTemplateLocator(options: TemplateLocatorOptions): Locate {
   const { template, credential, probe, isMirrored } = options;
   const found = new LRUCache<string, true>({ max: FOUND_MAX });
   const absent = new LRUCache<string, HubError>({ max: ABSENT_MAX, ttl: ABSENT_MS });
-  const probes = new SingleFlight<ProbeAnswer>();
-  const locatedAt = (root: string): LocatedRepository => ({ root, url: addressOf(template, root), credential });
-  const ask = async (root: string, signal: AbortSignal): Promise<ProbeAnswer> => {
+  const probes = new UrgentFlight<ProbeAnswer>();
+  const locatedAt = (root: string): LocatedRepository => ({
+    root,
+    mirror: withoutSuffix(root),
+    url: addressOf(template, root),
+    credential,
+  });
+  const ask = async (root: string, urgency: Urgency, signal: AbortSignal): Promise<ProbeAnswer> => {
     const known = absent.get(root);
     if (known !== undefined) return { kind: 'absent', error: known };
-    const answer = await probes.do(root, (flight) => probe(locatedAt(root), flight), signal);
+    const answer = await probes.do(root, urgency, (shared, flight) => probe(locatedAt(root), shared, flight), signal);
     if (answer.kind === 'found') found.set(root, true);
     if (answer.kind === 'absent') absent.set(root, answer.error);
     return answer;
   };
-  return async (module, signal) => {
+  return async (module, urgency, signal) => {
+    if (isHome(addressOf(template, module)) && !isHome(addressOf(template, 'host.example/x')))
+      throw new HubError('not-found', `${module} would be the home of somebody on the Git server`);
     const fixed = fixedRoot(module, options.rootElements);
     if (!fixed.isOpen) {
       if (fixed.root === undefined) throw new HubError('not-found', `${module} is shorter than the root path of a repository`);
@@ -69,14 +79,14 @@ export function createTemplateLocator(options: TemplateLocatorOptions): Locate {
     const candidates = rootsOf(module);
     for (const root of candidates) if (found.has(root)) return locatedAt(root);
     for (const root of candidates) {
-      if (!(await isMirrored(root, locatedAt(root)))) continue;
+      if (!(await isMirrored(locatedAt(root)))) continue;
       found.set(root, true);
       return locatedAt(root);
     }
     let unsure: HubError | undefined;
     let last: HubError | undefined;
     for (const root of candidates) {
-      const answer = await ask(root, signal);
+      const answer = await ask(root, urgency, signal);
       if (answer.kind === 'found') return locatedAt(root);
       if (answer.kind === 'absent') last = answer.error;
       else unsure ??= answer.error;
@@ -85,10 +95,14 @@ export function createTemplateLocator(options: TemplateLocatorOptions): Locate {
   };
 }
 
+export function mirrorOf({ root, mirror = root }: Pick<LocatedRepository, 'root' | 'mirror'>): string {
+  return mirror;
+}
+
 /** Asks a server whether there is a repository. */
-export function createProbe(tools: ListTools): Probe {
-  return async (remote, signal) => {
-    const listing = await listRemote(tools, remote, signal);
+export function createProbe(tools: Omit<ListTools, 'urgency'>): Probe {
+  return async (remote, urgency, signal) => {
+    const listing = await listRemote({ ...tools, urgency }, remote, signal);
     if (listing.kind === 'found') return { kind: 'found' };
     if (listing.kind === 'trouble') throw listing.error;
     return { kind: listing.kind, error: listing.error };
@@ -97,7 +111,17 @@ export function createProbe(tools: ListTools): Probe {
 
 /** The address with `{repo}` put in; a root that ends in `.git` gives it without. */
 export function addressOf(template: string, root: string): string {
-  return template.replaceAll('{repo}', () => root.slice(root.indexOf('/') + 1).replace(/\.git$/, ''));
+  return template.replaceAll('{repo}', () => withoutSuffix(root.slice(root.indexOf('/') + 1)));
+}
+
+function withoutSuffix(path: string): string {
+  return path.replace(/\.git$/, '');
+}
+
+/** A server of ssh takes a path that begins so for the home of a user of its machine. */
+function isHome(address: string): boolean {
+  const { protocol, pathname } = new URL(address);
+  return protocol === 'ssh:' && pathname.startsWith('/~');
 }
 
 /** Whether a template makes addresses that git may be given; the reason when not. */

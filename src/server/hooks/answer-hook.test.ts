@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { JOBS_PATH, type JobsPage } from '../../api/jobs.ts';
@@ -24,7 +26,7 @@ before(async () => {
   const secrets = new Map<HookKind, { name: string; secret: string }[]>(hookKinds.map((kind) => [kind, [{ name: `our-${kind}`, secret }]]));
   secrets.get('github')?.push({ name: 'second', secret: 'the second secret' });
   const events = { ...silentEvents, hookAnswered: ({ outcome }: { outcome: string }) => void answered.push(outcome) };
-  fake = await startHub({ clock, hooks: { desk, secrets, events } });
+  fake = await startHub({ clock, hooks: { desk, secrets, events }, trustedProxies: [{ address: '127.0.0.1', bits: 32 }] });
 });
 after(async () => {
   await fake.stop();
@@ -113,6 +115,54 @@ test('a body above the cap: 413, whether it is announced or not', async () => {
   );
   if (!(chunked instanceof Error)) assert.equal(chunked.status, 413);
   assert.equal(await jobCount(), before);
+});
+
+/** Sends the head and a part of a body, and answers the first line that comes back; with nothing coming it keeps the request open. */
+async function begin(
+  headers: readonly string[],
+  path: string,
+  part: Buffer,
+): Promise<{ readonly line: Promise<string>; readonly socket: Socket }> {
+  const socket = connect(fake.port, '127.0.0.1');
+  await once(socket, 'connect');
+  const line = once(socket, 'data').then(([bytes]) => String(bytes).split('\r\n', 1)[0] ?? '');
+  line.catch(() => {});
+  const head = [`POST ${path} HTTP/1.1`, 'Host: hub', 'Content-Type: application/json', ...headers, '', ''].join('\r\n');
+  socket.on('error', () => {}).write(Buffer.concat([Buffer.from(head), part]));
+  return { line, socket };
+}
+
+const lengthMax = `Content-Length: ${HOOK_BODY_BYTES_MAX}`;
+
+test('who shows a wrong secret where the body plays no part is refused before the body comes', async () => {
+  const cases = [
+    ['/hooks/gitlab', 'X-Gitlab-Token: wrong'],
+    ['/hooks/codeup', 'X-Codeup-Token: wrong'],
+    ['/hooks/tgit', 'X-Token: wrong'],
+    ['/hooks/gitee', 'X-Gitee-Token: wrong'],
+    ['/hooks/gitcode', 'X-GitCode-Token: wrong'],
+    ['/hooks/zentao?timestamp=1&sign=x', 'X: y'],
+    ['/hooks/github', 'X: y'],
+  ] as const;
+  for (const [path, header] of cases) {
+    const { line, socket } = await begin([lengthMax, header], path, Buffer.alloc(0));
+    assert.match(await line, /^HTTP\/1\.1 401 /, path);
+    socket.destroy();
+  }
+});
+
+test('bodies of who may be anybody keep nobody out who shows a secret, and one address not the others', async () => {
+  const part = Buffer.alloc(HOOK_BODY_BYTES_MAX - 1, 0x20);
+  const unknown = ['X-Hub-Signature-256: sha256=00', lengthMax];
+  const first = await begin(unknown, '/hooks/github', part);
+  // Above the share of one address: the second of two that are nearly whole is let go.
+  const second = await begin(unknown, '/hooks/github', part);
+  assert.match(await Promise.race([first.line, second.line]), /^HTTP\/1\.1 503 /);
+  const elsewhere = await begin([...unknown, 'X-Forwarded-For: 192.0.2.7'], '/hooks/github', Buffer.concat([part, Buffer.from(' ')]));
+  assert.match(await elsewhere.line, /^HTTP\/1\.1 401 /);
+  const gitlab = sampleHooks.find(({ kind }) => kind === 'gitlab') ?? github;
+  assert.equal((await deliver(gitlab, { body: { ...gitlab.body, ref: 'refs/tags/v8.0.0' } })).status, 202);
+  for (const { socket } of [first, second, elsewhere]) socket.destroy();
 });
 
 test('another method: 405; another event: 200 and no job', async () => {

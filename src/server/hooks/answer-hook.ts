@@ -7,9 +7,10 @@ import { type HookKind, hookKinds, type TagEvent } from '../../hub/tag-event.ts'
 import type { Exchange, FailureCode } from '../exchange.ts';
 import { bodyOf } from '../request-body.ts';
 import { NO_STORE, sendText, type Sender } from '../send-answer.ts';
+import { BodyShares } from './body-shares.ts';
 import { parseHookBody } from './hook-body.ts';
 import { readTagEvent } from './read-tag-event.ts';
-import { type HookSecret, verifyHook } from './verify-hook.ts';
+import { type HookSecret, presumeHook, verifyHook } from './verify-hook.ts';
 
 export interface HookParts {
   readonly desk: Pick<HookDesk, 'take'>;
@@ -24,8 +25,6 @@ const PREFIX = '/hooks/';
 
 /** Hosts send a few kilobytes; a push of a thousand commits some megabytes. */
 export const HOOK_BODY_BYTES_MAX: number = 10 << 20;
-/** Of bodies that are being received, a worker: whoever sends them is not known yet. */
-const BODIES_BYTES_MAX = 64 << 20;
 const BODY_TIMES = { idleMs: 10_000, totalMs: 20_000 };
 const CHALLENGE: readonly string[] = ['WWW-Authenticate', 'Goyi-Webhook'];
 
@@ -40,7 +39,8 @@ type Refuse = (code: FailureCode, sentence: string, more?: readonly string[]) =>
 export class HookAnswers {
   readonly #parts: HookParts | undefined;
   readonly #sender: Sender;
-  #receivedBytes = 0;
+  /** Of who has shown a secret already, and of who may be anybody. */
+  readonly #bodies = { known: new BodyShares(), unknown: new BodyShares() };
 
   /** Without parts no webhook is configured. */
   constructor(parts: HookParts | undefined, sender: Sender) {
@@ -66,13 +66,24 @@ export class HookAnswers {
       this.#unread(exchange);
       return refuse('method-not-allowed', 'a webhook is called with POST', ['Allow', 'POST']);
     }
-    const body = await this.#bodyOf(exchange);
-    const verified = verifyHook(kind, { headers: req.headers, query, body, nowMs: parts.clock.wallMs() }, secrets);
-    if (!verified.ok) {
-      parts.events.hookAnswered({ kind, outcome: 'unauthorized' });
-      parts.audit.tally({ act: 'refused', actor: `webhook ${kind} from ${req.socket.remoteAddress ?? '-'}`, subject: 'webhook' });
-      return refuse('unauthorized', verified.reason, CHALLENGE);
+    if (Number(req.headers['content-length'] ?? 0) > HOOK_BODY_BYTES_MAX) {
+      this.#unread(exchange);
+      throw tooLarge();
     }
+    const strange = (reason: string): void => {
+      parts.events.hookAnswered({ kind, outcome: 'unauthorized' });
+      parts.audit.tally({ act: 'refused', actor: `webhook ${kind} from ${exchange.peer}`, subject: 'webhook' });
+      refuse('unauthorized', reason, CHALLENGE);
+    };
+    const head = { headers: req.headers, query, nowMs: parts.clock.wallMs() };
+    const presumed = presumeHook(kind, head, secrets);
+    if (!presumed.ok) {
+      this.#unread(exchange);
+      return strange(presumed.reason);
+    }
+    const body = await this.#bodyOf(exchange, this.#bodies[presumed.value]);
+    const verified = verifyHook(kind, { ...head, body }, secrets);
+    if (!verified.ok) return strange(verified.reason);
     await this.#takeIn(exchange, parts, { kind, ...verified.value, body });
   }
 
@@ -112,24 +123,15 @@ export class HookAnswers {
     sendText(this.#sender, exchange, status, 'application/json', `${JSON.stringify(answer)}\n`, ['Cache-Control', NO_STORE]);
   }
 
-  async #bodyOf(exchange: Exchange): Promise<Buffer> {
-    const tooLarge = new HubError('too-large', `the body of a webhook is at most ${HOOK_BODY_BYTES_MAX} bytes long`);
-    if (Number(exchange.req.headers['content-length'] ?? 0) > HOOK_BODY_BYTES_MAX) {
-      this.#unread(exchange);
-      throw tooLarge;
-    }
+  async #bodyOf(exchange: Exchange, shares: BodyShares): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
-    try {
-      for await (const chunk of bodyOf(exchange, BODY_TIMES)) {
-        sizeBytes += chunk.length;
-        this.#receivedBytes += chunk.length;
-        if (sizeBytes > HOOK_BODY_BYTES_MAX) throw tooLarge;
-        if (this.#receivedBytes > BODIES_BYTES_MAX) throw new HubError('overloaded', 'too many webhooks come at once: send it again');
-        chunks.push(chunk);
-      }
-    } finally {
-      this.#receivedBytes -= sizeBytes;
+    using share = shares.open(exchange.peer);
+    for await (const chunk of bodyOf(exchange, BODY_TIMES)) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > HOOK_BODY_BYTES_MAX) throw tooLarge();
+      if (!share.add(chunk.length)) throw new HubError('overloaded', 'too many webhooks come at once: send it again');
+      chunks.push(chunk);
     }
     return Buffer.concat(chunks, sizeBytes);
   }
@@ -138,6 +140,10 @@ export class HookAnswers {
   #unread(exchange: Exchange): void {
     exchange.res.shouldKeepAlive = false;
   }
+}
+
+function tooLarge(): HubError {
+  return new HubError('too-large', `the body of a webhook is at most ${HOOK_BODY_BYTES_MAX} bytes long`);
 }
 
 function isJsonType(header: string | undefined): boolean {

@@ -6,7 +6,7 @@ import { type HookKind, hookKinds } from '../../hub/tag-event.ts';
 import { Json, parseHookBody } from './hook-body.ts';
 import { readTagEvent } from './read-tag-event.ts';
 import { dingtalkSign, sampleHooks, sampleNowMs as nowMs, type SampleHook, secret, signingToken } from './sample-hooks.ts';
-import { type HookRequest, verifyHook, WINDOW_MS } from './verify-hook.ts';
+import { type HookRequest, presumeHook, verifyHook, WINDOW_MS } from './verify-hook.ts';
 
 const secrets = [
   { name: 'other', secret: 'another secret' },
@@ -52,6 +52,13 @@ for (const sample of sampleHooks) {
           `${header}: ${wrong.slice(0, 80)}`,
         );
     }
+  });
+
+  test(`${title}: before its body it is ${coversBody(sample) ? 'not yet known' : 'known, and a wrong secret refused'}`, () => {
+    const { body: _body, ...head } = requestOf(sample);
+    assert.deepEqual(presumeHook(kind, head, secrets), { ok: true, value: coversBody(sample) ? 'unknown' : 'known' });
+    assert.equal(presumeHook(kind, { ...head, headers: {} }, secrets).ok, false);
+    if (!coversBody(sample)) assert.equal(presumeHook(kind, head, secrets.slice(0, 1)).ok, false);
   });
 
   if (coversBody(sample))

@@ -1,6 +1,6 @@
 /**
- * Keeps the mirrors of public repositories within a bound: anybody may ask for any repository there is, so the ones that nobody has asked for longest
- * are removed. One that was asked for within ten minutes stays, whatever the bound: somebody may be reading it.
+ * Keeps the mirrors of a folder within a bound: whoever may ask, may ask for any repository there is, so the ones that nobody has asked for longest
+ * are removed. One that was asked for lately stays, whatever the bound: somebody may be reading it.
  */
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
@@ -11,9 +11,11 @@ import type { Log } from '../../base/log.ts';
 import { escapeCapitals } from '../../protocol/module-path.ts';
 import type { Exclusively } from './mirror.ts';
 
-export interface PublicMirrorsOptions {
+export interface BoundedMirrorsOptions {
   readonly folder: string;
   readonly bytesMax: number;
+  /** For so long after it was asked for, a mirror may be in use. */
+  readonly inUseMs: number;
   readonly exclusively: Exclusively;
   readonly clock: Clock;
   readonly log: Log;
@@ -21,7 +23,6 @@ export interface PublicMirrorsOptions {
 
 const USE_NOTED_MS = 60_000;
 const SWEEP_MS = 60_000;
-const IN_USE_MS = 600_000;
 const DEPTH_MAX = 16;
 /** Every mirror has it; its time of change is when the mirror was last asked for. */
 const SIGN_FILE = 'goyi-remote';
@@ -33,14 +34,14 @@ interface MirrorOnDisk {
   readonly sizeBytes: number;
 }
 
-export class PublicMirrors implements AsyncDisposable {
-  readonly #options: PublicMirrorsOptions;
+export class BoundedMirrors implements AsyncDisposable {
+  readonly #options: BoundedMirrorsOptions;
   readonly #noted = new LRUCache<string, true>({ max: 2_000, ttl: USE_NOTED_MS });
   readonly #stop = new AbortController();
   #sweptMs: number | undefined;
   #sweeping: Promise<void> | undefined;
 
-  constructor(options: PublicMirrorsOptions) {
+  constructor(options: BoundedMirrorsOptions) {
     this.#options = options;
   }
 
@@ -57,23 +58,23 @@ export class PublicMirrors implements AsyncDisposable {
     this.#sweeping = this.sweep(this.#stop.signal)
       .catch((error: unknown) => {
         if (!this.#stop.signal.aborted)
-          log.warn('the mirrors of public repositories could not be looked through', { detail: messageOf(error) });
+          log.warn('the mirrors of Git repositories could not be looked through', { detail: messageOf(error) });
       })
       .finally(() => (this.#sweeping = undefined));
   }
 
   /** Removes the least recently asked ones until the rest is within the bound. @throws the signal's reason; errors of the file system */
   async sweep(signal: AbortSignal): Promise<void> {
-    const { folder, bytesMax, clock, log } = this.#options;
+    const { folder, bytesMax, inUseMs, clock, log } = this.#options;
     await rm(join(folder, SWEPT), { recursive: true, force: true });
     const mirrors = (await mirrorsBelow(folder, DEPTH_MAX)).toSorted((a, b) => a.usedMs - b.usedMs);
     let sizeBytes = mirrors.reduce((sum, mirror) => sum + mirror.sizeBytes, 0);
     for (const mirror of mirrors) {
       signal.throwIfAborted();
-      if (sizeBytes <= bytesMax || clock.wallMs() - mirror.usedMs < IN_USE_MS) return;
+      if (sizeBytes <= bytesMax || clock.wallMs() - mirror.usedMs < inUseMs) return;
       await this.#remove(mirror.folder, signal);
       sizeBytes -= mirror.sizeBytes;
-      log.info('a mirror of a public repository was removed to make room', { folder: mirror.folder, sizeBytes: mirror.sizeBytes });
+      log.info('the mirror of a Git repository was removed to make room', { folder: mirror.folder, sizeBytes: mirror.sizeBytes });
     }
   }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Clock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
-import { PublicMirrors } from './public-mirrors.ts';
+import { BoundedMirrors } from './bounded-mirrors.ts';
 
 const never = new AbortController().signal;
 const minuteMs = 60_000;
@@ -16,9 +16,10 @@ test('the mirrors that nobody asked for longest are removed, each under its lock
   const folder = await mkdtemp(join(tmpdir(), 'goyi-test-'));
   try {
     const locks: string[] = [];
-    const mirrors = new PublicMirrors({
+    const mirrors = new BoundedMirrors({
       folder,
       bytesMax: 250,
+      inUseMs: 10 * minuteMs,
       exclusively: (key, run, signal) => {
         locks.push(key);
         return run(signal);
