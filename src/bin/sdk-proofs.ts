@@ -5,6 +5,8 @@ import type { WiredHub } from './wire-hub.ts';
 
 /** By the database that proves everything else here; undefined where nothing is proved. */
 export function openSdkProofs(config: HubConfig, { station, proving }: WiredHub): SdkProofs | undefined {
-  const entry = config.checksumDatabases.map((text) => parseChecksumDatabaseEntry(text)).find((parsed) => parsed.ok && parsed.value.name === proving?.name);
+  const entry = config.checksumDatabases
+    .map((text) => parseChecksumDatabaseEntry(text))
+    .find((parsed) => parsed.ok && parsed.value.name === proving?.name);
   return entry?.ok ? new SdkProofs({ station, key: entry.value.key }) : undefined;
 }

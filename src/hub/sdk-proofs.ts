@@ -67,7 +67,9 @@ function readerThrough(station: SdkProofsParts['station'], database: string, opt
       const module = parseModulePath(modulePath);
       if (!module.ok) return { kind: 'absent' };
       const version = checkPathVersion(module.value, versionText);
-      return version.ok ? ask({ kind: 'sumdb-lookup', database, module: module.value, version: version.value }, signal) : { kind: 'absent' };
+      return version.ok
+        ? ask({ kind: 'sumdb-lookup', database, module: module.value, version: version.value }, signal)
+        : { kind: 'absent' };
     },
   };
 }

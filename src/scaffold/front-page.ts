@@ -22,6 +22,8 @@ export interface SdksHere {
   readonly newest: string | undefined;
   /** What would be sent at once. */
   readonly stored: readonly { readonly release: string; readonly platforms: readonly string[] }[];
+  /** Names of goyi's own executables. */
+  readonly executables: readonly string[];
 }
 
 export interface Reader {
@@ -138,6 +140,7 @@ function assignment({ name, value }: ClientSetting): string {
 
 function sdkSection({ sdks }: FrontPageFacts, say: Say): string {
   const newest = sdks?.newest;
+  const executables = (sdks?.executables ?? []).map((name) => `<a href="dl/goyi/${escapeHtml(name)}">${escapeHtml(name)}</a>`);
   const rows = (sdks?.stored ?? [])
     .slice(0, RELEASES_MAX)
     .map(({ release, platforms }) => `<li><strong>${escapeHtml(release)}</strong> ${escapeHtml(platforms.join(', '))}</li>`);
@@ -147,7 +150,7 @@ function sdkSection({ sdks }: FrontPageFacts, say: Say): string {
   return `<section id="sdks">
 <h2>${say(texts.sdks)}</h2>
 ${list}
-<p><a href="dl/">/dl/</a> ${say(texts.sdksMeans)}${more}</p>
+<p><a href="dl/">/dl/</a> ${say(texts.sdksMeans)}${more}</p>${executables.length === 0 ? '' : `\n<p>${say(texts.executables)} ${executables.join(', ')}</p>`}
 </section>`;
 }
 
@@ -199,6 +202,10 @@ const texts = {
   stop: { en: '.', zh: '。' },
   stored: { en: 'Here at once:', zh: '已备好：' },
   noneStored: { en: 'None is stored yet: the first who asks for one waits some seconds longer.', zh: '尚未存储：首次请求需多等数秒。' },
+  executables: {
+    en: 'goyi itself in one file, which needs nothing else (<code>goyi doctor</code>, <code>goyi sdk</code>, <code>goyi env</code>):',
+    zh: 'goyi 单个可执行文件，无需其他依赖（<code>goyi doctor</code>、<code>goyi sdk</code>、<code>goyi env</code>）：',
+  },
   withGo: { en: 'No Go yet? This line installs it first, into your home folder:', zh: '还没有 Go？用这一行先将其安装到您的主目录：' },
   more: { en: 'Also here', zh: '此外' },
   docs: {

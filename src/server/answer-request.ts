@@ -90,7 +90,7 @@ export class Answering {
     this.#api = new Api({ ...parts, gatekeeper: this.#gatekeeper }, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
-    this.#sdksHere = new Briefly({ make: () => listSdksHere(parts.sdks), clock, freshMs: SDKS_FRESH_MS });
+    this.#sdksHere = new Briefly({ make: () => listSdksHere(parts.sdks, parts.executables), clock, freshMs: SDKS_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
   }
 
@@ -284,7 +284,8 @@ export class Answering {
   /** Open to everybody, as the page is that names it: a client has no token before it is set up. */
   #setup(exchange: Exchange, shell: 'sh' | 'powershell'): void {
     const facts = this.#clientFacts(exchange);
-    const [type, script] = shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, this.#parts.sdkProofs?.key)] : [TEXT, powerShellSetupScript(facts)];
+    const [type, script] =
+      shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, this.#parts.sdkProofs?.key)] : [TEXT, powerShellSetupScript(facts)];
     sendText(this.#sender, exchange, 200, type, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
   }
 

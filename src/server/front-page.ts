@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ClientFacts } from '../scaffold/client-settings.ts';
 import { codeOf } from '../base/errors.ts';
+import type { Executables } from '../hub/executables.ts';
 import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
 import { isStable } from '../protocol/go-release.ts';
 import { FRONT_PAGE_POLICY, frontPage, type SdksHere } from '../scaffold/front-page.ts';
@@ -36,18 +37,22 @@ export function frontPageFor(
 }
 
 /** Asks nobody outside. Undefined: what is stored cannot be read, which the state of the hub says. */
-export async function listSdksHere(sdks: Pick<SdkShelf, 'list'>): Promise<SdksHere | undefined> {
+export async function listSdksHere(sdks: Pick<SdkShelf, 'list'>, executables: Pick<Executables, 'list'>): Promise<SdksHere | undefined> {
   try {
-    return sdksHere(await sdks.list({ fill: false }, AbortSignal.timeout(LIST_MS)));
-  } catch (error) {
-    return codeOf(error) === 'not-cached' || codeOf(error) === 'not-found' ? sdksHere([]) : undefined;
+    const listed = await sdks.list({ fill: false }, AbortSignal.timeout(LIST_MS)).catch((error: unknown) => {
+      if (codeOf(error) === 'not-cached' || codeOf(error) === 'not-found') return [];
+      throw error;
+    });
+    return sdksHere(listed, await executables.list());
+  } catch {
+    return undefined;
   }
 }
 
 const LIST_MS = 5_000;
 
 /** What a colleague wants to know of the list: which release is the newest, and what is sent without a wait. */
-export function sdksHere(listed: readonly ListedSdk[]): SdksHere {
+function sdksHere(listed: readonly ListedSdk[], executables: readonly string[]): SdksHere {
   const releases = byRelease(listed);
   return {
     newest: releases.find(({ release }) => isStable(release))?.release,
@@ -55,5 +60,6 @@ export function sdksHere(listed: readonly ListedSdk[]): SdksHere {
       const platforms = sdks.flatMap(({ name, manifest }) => (manifest === undefined ? [] : [`${name.os}-${name.arch}`]));
       return platforms.length === 0 ? [] : [{ release, platforms }];
     }),
+    executables,
   };
 }

@@ -76,7 +76,10 @@ export class SdkAnswers {
     if (sdkProofs === undefined) throw new HubError('not-found', `there is no proof of ${file}: this hub verifies nothing (verify: off)`);
     const { origin } = await sdks.describe(name, options, exchange.signal);
     if (origin.kind === 'official')
-      throw new HubError('not-found', `there is no proof of ${file}: it is the Go project's own archive, which stands in no checksum database`);
+      throw new HubError(
+        'not-found',
+        `there is no proof of ${file}: it is the Go project's own archive, which stands in no checksum database`,
+      );
     const proof = formatLogProof(await sdkProofs.prove(name, options, exchange.signal));
     sendText(this.#sender, exchange, 200, TEXT, proof, ['Cache-Control', shortLived(exchange)]);
   }
