@@ -265,6 +265,8 @@ test('no-proxy-entry: each that matches nothing, with what was meant', async () 
   await patient.suffersFrom();
   const meant = {
     '192\\.168\\..*': '192.168.0.0/16',
+    '^172\\.17\\.': '172.17.0.0/16',
+    '^git\\.corp\\.example$': 'git.corp.example',
     '10.*': '10.0.0.0/8',
     '172.16.': '172.16.0.0/16',
     'http://hub.corp.example/': 'hub.corp.example',
@@ -275,4 +277,5 @@ test('no-proxy-entry: each that matches nothing, with what was meant', async () 
   patient.env['NO_PROXY'] = Object.keys(meant).join(',');
   const findings = await patient.suffersFrom(...Object.keys(meant).map(() => 'no-proxy-entry'));
   assert.deepEqual(Object.fromEntries(findings.map(({ subject, fix }) => [subject, fix.lines[0]?.split(' -> ')[1]])), meant);
+  assert.equal(findings[0]?.fix.lines[1], `export NO_PROXY=${Object.values(meant).join(',')}`);
 });

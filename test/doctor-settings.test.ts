@@ -75,6 +75,12 @@ const cases: readonly Case[] = [
     cure: (patient) => patient.set('GOPROXY', patient.world.upstream.url),
   },
   {
+    id: 'credentials-over-http',
+    fault: (patient) => patient.set('GOPROXY', patient.world.upstream.url.replace('http://', 'http://me:s3cret@')),
+    goSays: /refusing to pass credentials to insecure URL/,
+    cure: (patient) => patient.set('GOPROXY', patient.world.upstream.url),
+  },
+  {
     id: 'value-quoted',
     fault: async (patient) => {
       await patient.set('GOPROXY', undefined);
@@ -192,8 +198,9 @@ test('no password is ever said', async () => {
   await using patient = await Patient.admit();
   await patient.download();
   await patient.set('GOPROXY', patient.world.upstream.url.replace('http://', 'http://me:s3cret@'));
-  const findings = await patient.suffersFrom('proxy-entry-invalid');
+  const findings = await patient.suffersFrom('credentials-over-http');
   assert.ok(!JSON.stringify(findings).includes('s3cret'));
+  assert.deepEqual(findings[0]?.fix.lines.at(-1), `go env -w GOPROXY=${patient.world.upstream.url}`);
 });
 
 test('a go command that is not in PATH', async () => {

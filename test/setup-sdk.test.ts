@@ -1,138 +1,457 @@
-// `setup.sh --go` on a machine without any Go, by every POSIX shell that is here: a small server plays the hub's /dl/, and the Go in its archive is the real one.
+// `setup.sh --go` on a machine without any Go: a real hub with toolchains of a small world, a line between that can be cut and bent, and every POSIX shell
+// that is here. The go command in the toolchains is the real one.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { lstat, mkdir, readFile, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { setupScript } from '../src/scaffold/setup-sh.ts';
-import { temporaryFolder } from './support/hub-process.ts';
+import { after, before, beforeEach, test } from 'node:test';
+import { type HubProcess, runGoyi } from './support/hub-process.ts';
+import { mountSmallDisk } from './support/small-disk.ts';
+import { publishToolchain } from './support/synthetic-toolchain.ts';
+import { type SyntheticWorld, startWorld } from './support/synthetic-world.ts';
 
 const realGo = execFileSync('sh', ['-c', 'command -v go']).toString().trim();
 const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
-const archiveName = `go1.99.2.${process.platform}-${arch}.tar.gz`;
+const platform = `${process.platform}-${arch}`;
+const newest = `go1.99.2.${platform}`;
+const archivePath = `/dl/${newest}.tar.gz`;
+const releases = ['go1.97.7', 'go1.98.3', 'go1.99.1', 'go1.99.2', 'go1.100rc1'];
+const shells = ['sh', 'dash', 'bash', 'busybox sh', 'zsh --emulate sh'].filter((shell) => isHere(shell.split(' ')[0] ?? ''));
 
-let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-let archive: Buffer;
-let digest = '';
-let script = '';
+function isHere(command: string): boolean {
+  try {
+    execFileSync('sh', ['-c', `command -v ${command}`]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+let world: SyntheticWorld;
+let hub: HubProcess;
 /** A folder with what every system has and no go. */
 let tools = '';
 let homes = 0;
-const asked: string[] = [];
-const server = createServer((req, res) => {
-  asked.push(req.url ?? '');
-  if (req.url === '/dl/?mode=json') res.end(JSON.stringify([{ version: 'go1.99.2', stable: true, files: [] }]));
-  else if (req.url === `/dl/${archiveName}.sha256`) res.end(digest);
-  else if (req.url === `/dl/${archiveName}`) res.end(archive);
-  else res.writeHead(404).end('not here\n');
+
+/** What the line to the hub does to answers. */
+interface Line {
+  /** After so many bytes of each answer with the archive, one after the other, the connection is cut. */
+  cuts: number[];
+  /** Changes whole answers, by path. */
+  bend: Map<string, (body: Buffer) => Buffer>;
+  asked: string[];
+}
+let line: Line;
+let address = '';
+const between = createServer((req, res) => {
+  const path = req.url ?? '';
+  line.asked.push(`${path}${req.headers.range === undefined ? '' : ` ${req.headers.range}`}`);
+  const to = new URL(hub.url);
+  const forwarded = request({ host: to.hostname, port: to.port, path, method: 'GET', headers: req.headers, agent: false }, (answer) => {
+    const chunks: Buffer[] = [];
+    answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+    answer.on('end', () => {
+      const whole = Buffer.concat(chunks);
+      const body = line.bend.get(path)?.(whole) ?? whole;
+      const cut = path === archivePath ? line.cuts.shift() : undefined;
+      res.writeHead(answer.statusCode ?? 500, { ...answer.headers, 'content-length': String(body.length) });
+      if (cut === undefined || cut >= body.length) return void res.end(body);
+      res.write(body.subarray(0, cut), () => res.socket?.end());
+    });
+  });
+  forwarded.end();
 });
 
 before(async () => {
-  folder = await temporaryFolder();
-  const bin = join(folder.path, 'made/go/bin');
-  await mkdir(bin, { recursive: true });
-  await writeFile(join(bin, 'go'), `#!/bin/sh\nexec '${realGo}' "$@"\n`);
-  await chmod(join(bin, 'go'), 0o755);
-  execFileSync('tar', ['-C', join(folder.path, 'made'), '-czf', join(folder.path, 'archive'), 'go']);
-  archive = await readFile(join(folder.path, 'archive'));
-  tools = join(folder.path, 'tools');
+  world = await startWorld();
+  for (const release of releases)
+    publishToolchain(world, release, { platform, files: { 'bin/go': `#!/bin/sh\nexec '${realGo}' "$@"\n` }, fillBytes: 300_000 });
+  hub = await world.hub();
+  tools = join(world.folder, 'tools');
   await mkdir(tools);
-  for (const name of [
-    'sed',
-    'tail',
-    'head',
-    'grep',
-    'mkdir',
-    'mv',
-    'rm',
-    'ln',
-    'uname',
-    'tr',
-    'cut',
-    'mktemp',
-    'tar',
-    'gzip',
-    'sha256sum',
-    'curl',
-    'cat',
-  ])
-    execFileSync('ln', [
-      '-s',
+  const names =
+    'sed tail head grep mkdir rmdir mv cp rm ln readlink uname uniq tr wc cut tar gzip sha256sum curl cat awk sort find date sleep openssl';
+  for (const name of names.split(' '))
+    await symlink(
       execFileSync('sh', ['-c', `command -v ${name}`])
         .toString()
         .trim(),
       join(tools, name),
-    ]);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  // A Go of this machine where installers put it must not be found.
-  script = setupScript({
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ownDatabase: undefined,
-    privatePatterns: [],
-  }).replaceAll('/usr/local/go/bin/go', '/nowhere/go');
+    );
+  await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+  address = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
 });
 
 after(async () => {
-  server.closeAllConnections();
-  server.close();
-  await folder?.[Symbol.asyncDispose]();
+  between.closeAllConnections();
+  between.close();
+  await hub?.stop();
+  await world?.[Symbol.asyncDispose]();
 });
 
-async function setUp(args: readonly string[]): Promise<{ readonly code: number; readonly output: string; readonly home: string }> {
-  digest ||= createHash('sha256').update(archive).digest('hex');
+beforeEach(() => {
+  line = { cuts: [], bend: new Map(), asked: [] };
+});
+
+async function newHome(): Promise<string> {
   homes += 1;
-  const home = join(folder.path, `home${homes}`);
+  const home = join(world.folder, `home${homes}`);
   await mkdir(home);
+  return home;
+}
+
+interface Told {
+  readonly code: number;
+  readonly output: string;
+}
+
+interface Setting {
+  readonly home: string;
+  readonly shell?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly path?: string;
+  /** A command to run it by. */
+  readonly wrap?: readonly string[];
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+/** The script as the hub gives it at this address. A Go where installers put it must not be found. */
+async function script(): Promise<string> {
+  return (await (await fetch(`${address}/setup.sh`)).text()).replaceAll('/usr/local/go/bin/go', '/nowhere/go');
+}
+
+async function setUp(args: readonly string[], { home, shell = 'sh', env = {}, path = tools, wrap = [], onStart }: Setting): Promise<Told> {
+  const text = await script();
+  const [command = '', ...rest] = [...wrap, ...absolute(shell), '-s', '--', ...args];
   return new Promise((resolve) => {
-    const env = { PATH: tools, HOME: home, LANG: 'C', GOTOOLCHAIN: 'local' };
-    const child = execFile('/bin/sh', ['-s', '--', ...args], { env, cwd: home, timeout: 60_000 }, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? -1, output: stdout + stderr, home }),
+    const whole = { PATH: path, HOME: home, LANG: 'C', GOTOOLCHAIN: 'local', ...env };
+    const options = { env: whole, cwd: '/', timeout: 60_000 };
+    const child = execFile(command, rest, options, (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode ?? -1, output: stdout + stderr }),
     );
-    child.stdin?.end(script);
+    onStart?.(child);
+    child.stdin?.end(text);
   });
 }
 
+/** The shell is no part of what the machine has in its PATH. */
+function absolute(shell: string): readonly string[] {
+  const [name = 'sh', ...rest] = shell.split(' ');
+  return [
+    execFileSync('sh', ['-c', `command -v ${name}`])
+      .toString()
+      .trim(),
+    ...rest,
+  ];
+}
+
+/** Every file below the folder with what it holds, but for what the go command itself keeps. */
+async function filesBelow(home: string): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {};
+  const walk = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(join(home, folder), { withFileTypes: true })) {
+      const name = join(folder, entry.name);
+      if (name === '.config/go' || name === '.cache' || name === 'go') continue;
+      if (entry.isDirectory()) await walk(name);
+      else if (entry.isSymbolicLink()) found[name] = `-> ${await readlink(join(home, name))}`;
+      else found[name] = `${(await lstat(join(home, name))).mode.toString(8)} ${await readFile(join(home, name), 'latin1')}`;
+    }
+  };
+  await walk('');
+  return found;
+}
+
+const sdksIn = async (home: string): Promise<readonly string[]> =>
+  (await readdir(join(home, '.goyi/sdk')).catch(() => [])).filter((name) => name.startsWith('go1'));
+
 test('without Go and without --go nothing is done, and the way out is said', async () => {
-  const { code, output, home } = await setUp([]);
+  const home = await newHome();
+  const { code, output } = await setUp([], { home });
   assert.equal(code, 1);
   assert.match(output, /run this with --go latest/);
   assert.deepEqual(await readdir(home), []);
 });
 
-test('the newest release is installed, checked, and set up; a dry run changes nothing', async () => {
-  const dry = await setUp(['--go', 'latest', '--dry-run']);
-  assert.equal(dry.code, 0, dry.output);
-  assert.match(dry.output, /Go 1\.99\.2 goes to/);
-  assert.deepEqual(await readdir(dry.home), []);
-  const { code, output, home } = await setUp(['--go', 'latest']);
-  assert.equal(code, 0, output);
-  assert.match(output, /installed; to have it in every shell.*env\.sh/);
-  const sdks = join(home, '.goyi/sdk');
-  assert.deepEqual((await readdir(sdks)).toSorted(), ['current', 'env.sh', archiveName.replace('.tar.gz', ''), 'staging'].toSorted());
-  assert.deepEqual(await readdir(join(sdks, 'staging')), []);
-  const version = execFileSync('/bin/sh', ['-c', `. '${sdks}/env.sh'; command -v go; go env GOPROXY`], {
-    env: { PATH: '/usr/bin:/bin', HOME: home },
+for (const shell of shells) {
+  test(`${shell}: the newest release is proved, in every shell from then on, and gone without a trace after --undo`, async () => {
+    const home = await newHome();
+    await mkdir(join(home, 'dotfiles'));
+    await writeFile(join(home, 'dotfiles/bashrc'), 'alias l=ls', { mode: 0o640 });
+    await symlink('dotfiles/bashrc', join(home, '.bashrc'));
+    await writeFile(join(home, '.zshrc'), '');
+    await writeFile(join(home, '.zshenv'), '');
+    await mkdir(join(home, '.config/fish'), { recursive: true });
+    const before = await filesBelow(home);
+    const dry = await setUp(['--go', 'latest', '--dry-run'], { home, shell });
+    assert.equal(dry.code, 0, dry.output);
+    assert.match(dry.output, /Go 1\.99\.2 goes to[\s\S]*\.profile: a marked block[\s\S]*GOPROXY=http/);
+    assert.deepEqual(await filesBelow(home), before);
+
+    const first = await setUp(['--go', 'latest'], { home, shell });
+    assert.equal(first.code, 0, first.output);
+    assert.match(first.output, /proved by record \d+ of [\s\S]*for this window: {2}\. '.*env\.sh'/);
+    const settled = await filesBelow(home);
+    const ask = `command -v go; go env GOPROXY`;
+    const logins = [
+      ['sh', '-l', '-c'],
+      ...(isHere('bash') ? [['bash', '-i', '-c']] : []),
+      ...['zsh', 'fish'].filter(isHere).map((name) => [name, '-c']),
+    ];
+    for (const [command = '', ...rest] of logins) {
+      const env = { PATH: '/usr/bin:/bin', HOME: home, GOTOOLCHAIN: 'local' };
+      const said = execFileSync(command, [...rest, ask], { env, cwd: home, stdio: ['ignore', 'pipe', 'ignore'] }).toString();
+      assert.equal(said, `${home}/.goyi/sdk/current/bin/go\n${address}\n`, command);
+    }
+
+    const second = await setUp(['--go', 'latest'], { home, shell });
+    assert.match(second.output, /everything is set already/);
+    assert.deepEqual(await filesBelow(home), settled);
+
+    assert.match((await setUp(['--undo', '--dry-run'], { home, shell })).output, /removed: .*go1\.99\.2/);
+    assert.deepEqual(await filesBelow(home), settled);
+    const undone = await setUp(['--undo'], { home, shell });
+    assert.equal(undone.code, 0, undone.output);
+    assert.deepEqual(await filesBelow(home), before);
+    assert.match((await setUp(['--undo'], { home, shell })).output, /nothing to put back/);
   });
-  assert.match(version.toString(), /\.goyi\/sdk\/current\/bin\/go\nhttp:\/\/127\.0\.0\.1:/);
+}
+
+test('what setup.sh has installed is an SDK to goyi', async () => {
+  const home = await newHome();
+  await setUp(['--go', '1.98'], { home });
+  const { code, output } = await runGoyi(['sdk', 'list', '--json'], { HOME: home });
+  assert.equal(code, 0, output);
+  const { sdks } = JSON.parse(output) as { sdks: { version: string; default: boolean; receipt: { origin: string; record: number } }[] };
+  assert.deepEqual(
+    sdks.map(({ version, default: isDefault, receipt }) => [version, isDefault, receipt.origin, receipt.record > 0]),
+    [['go1.98.3', true, 'toolchain-module', true]],
+  );
 });
 
-test('an archive with another digest, and a release that is not there, leave nothing behind', async () => {
-  digest = '0'.repeat(64);
-  const wrong = await setUp(['--go', '1.99.2']);
-  digest = '';
-  assert.equal(wrong.code, 5, wrong.output);
-  assert.match(wrong.output, /and the hub says 0000/);
-  const absent = await setUp(['--go', '1.98.0']);
-  assert.notEqual(absent.code, 0);
-  assert.match(absent.output, /could not fetch .*go1\.98\.0/);
-  const odd = await setUp(['--go', '../../x']);
-  assert.equal(odd.code, 2, odd.output);
-  for (const { home } of [wrong, absent])
-    assert.deepEqual(
-      (await readdir(join(home, '.goyi/sdk'))).filter((name) => name !== 'staging'),
-      [],
+const versions: readonly (readonly [asked: string, release: string])[] = [
+  ['stable', '1.99.2'],
+  ['oldstable', '1.98.3'],
+  ['1.97', '1.97.7'],
+  ['go1.99.1', '1.99.1'],
+  ['1.100rc1', '1.100rc1'],
+];
+test('a version is written in any of the usual ways', async () => {
+  const home = await newHome();
+  for (const [asked, release] of versions)
+    assert.match(
+      (await setUp(['--go', asked, '--dry-run'], { home })).output,
+      new RegExp(`Go ${release.replaceAll('.', '\\.')} goes to`),
+      asked,
     );
+});
+
+test('of an unknown version the nearest are named, and nothing is left behind', async () => {
+  const home = await newHome();
+  const exact = await setUp(['--go', '1.98.9'], { home });
+  assert.equal(exact.code, 3, exact.output);
+  assert.match(exact.output, /there is no Go 1\.98\.9 for \S+; the nearest are 1\.98\.3, 1\.99\.2, 1\.99\.1\n/);
+  const ofLine = await setUp(['--go', '1.96'], { home });
+  assert.equal(ofLine.code, 3, ofLine.output);
+  assert.match(ofLine.output, /the nearest are 1\.99\.2, 1\.99\.1, 1\.98\.3/);
+  for (const odd of ['../../x', 'tip', '1.2;ls', '']) assert.equal((await setUp(['--go', odd], { home })).code, 2, odd);
+  assert.deepEqual(await sdksIn(home), []);
+  assert.deepEqual(await filesBelow(home), {});
+});
+
+test('a line that is cut again and again is gone on with', async () => {
+  const home = await newHome();
+  await setUp(['--go', '1.99.2'], { home });
+  const size = (await (await fetch(`${address}${archivePath}`)).arrayBuffer()).byteLength;
+  line = { cuts: [size >> 2, 1_000, 10, size >> 1], bend: new Map(), asked: [] };
+  const other = await newHome();
+  const { code, output } = await setUp(['--go', '1.99.2'], { home: other });
+  assert.equal(code, 0, output);
+  const ranges = line.asked.filter((asked) => asked.startsWith(archivePath)).map((asked) => asked.split(' bytes=')[1] ?? '');
+  assert.equal(ranges.length, 4);
+  assert.equal(ranges[1], `${size >> 2}-`);
+});
+
+test('what was fetched before the connection went for good is there for the next run', async () => {
+  const home = await newHome();
+  line.cuts = [100_000, 0, 0, 0, 0, 0, 0];
+  const failed = await setUp(['--go', '1.99.2'], { home });
+  assert.equal(failed.code, 6, failed.output);
+  assert.match(failed.output, /could not fetch .*1\.99\.2/);
+  assert.deepEqual(await sdksIn(home), []);
+  line = { cuts: [], bend: new Map(), asked: [] };
+  assert.equal((await setUp(['--go', '1.99.2'], { home })).code, 0);
+  assert.ok(line.asked.includes(`${archivePath} bytes=100000-`));
+  assert.deepEqual(await readdir(join(home, '.goyi/sdk/staging')), []);
+});
+
+const flipped = (body: Buffer): Buffer => {
+  const other = Buffer.from(body);
+  other[other.length >> 1] = (other[other.length >> 1] ?? 0) ^ 1;
+  return other;
+};
+
+test('a corrupt archive is removed and fetched once more', async () => {
+  const home = await newHome();
+  let times = 0;
+  line.bend.set(archivePath, (body) => (times++ === 0 ? flipped(body) : body));
+  const { code, output } = await setUp(['--go', '1.99.2'], { home });
+  assert.equal(code, 0, output);
+  assert.equal(times, 2);
+});
+
+test('an archive that stays corrupt is refused and nothing is left behind', async () => {
+  const home = await newHome();
+  line.bend.set(archivePath, flipped);
+  const { code, output } = await setUp(['--go', '1.99.2'], { home });
+  assert.equal(code, 5, output);
+  assert.match(output, /has the SHA-256 [0-9a-f]{64}, and the hub says [0-9a-f]{64}: nothing was installed/);
+  assert.deepEqual(await filesBelow(home), {});
+});
+
+/** An archive with one more file, and the SHA-256 that goes with it. */
+async function otherArchive(): Promise<void> {
+  const folder = join(world.folder, 'other');
+  await mkdir(folder, { recursive: true });
+  const body = Buffer.from(await (await fetch(`${address}${archivePath}`)).arrayBuffer());
+  await writeFile(join(folder, 'a.tar.gz'), body);
+  execFileSync('sh', ['-c', 'tar -xzf a.tar.gz && echo evil >go/src/evil.go && tar -czf b.tar.gz go'], { cwd: folder });
+  const bent = await readFile(join(folder, 'b.tar.gz'));
+  line.bend.set(archivePath, () => bent);
+  line.bend.set(`${archivePath}.sha256`, () => Buffer.from(createHash('sha256').update(bent).digest('hex')));
+}
+
+const changed = (from: RegExp, to: (found: string) => string) => (body: Buffer) => Buffer.from(body.toString().replace(from, to));
+const lies: readonly (readonly [what: string, tell: () => void | Promise<void>])[] = [
+  ['other files, with the SHA-256 that fits them', otherArchive],
+  [
+    'a tree that nobody has signed',
+    () =>
+      void line.bend.set(
+        `${archivePath}.tlog-proof`,
+        changed(/\n\n(\S+ \S+\n\d+\n)./, (found) => `${found.slice(0, -1)}_`),
+      ),
+  ],
+  [
+    'another hash on the way to the root',
+    () =>
+      void line.bend.set(
+        `${archivePath}.tlog-proof`,
+        changed(/index \d+\n./, (found) => found.slice(0, -1) + (found.endsWith('A') ? 'B' : 'A')),
+      ),
+  ],
+  [
+    'another number of the record',
+    () =>
+      void line.bend.set(
+        `${archivePath}.tlog-proof`,
+        changed(/index \d+/, (found) => `${found}9`),
+      ),
+  ],
+  ['an empty proof', () => void line.bend.set(`${archivePath}.tlog-proof`, () => Buffer.from('\n'))],
+];
+for (const [what, tell] of lies) {
+  test(`${what}: nothing is installed`, async () => {
+    const home = await newHome();
+    await tell();
+    const { code, output } = await setUp(['--go', '1.99.2'], { home });
+    assert.equal(code, 5, output);
+    assert.match(output, /are not those that .* has on record: nothing was installed/);
+    assert.deepEqual(await filesBelow(home), {});
+  });
+}
+
+test('the proof of one release is none of another', async () => {
+  const home = await newHome();
+  const other = Buffer.from(await (await fetch(`${address}/dl/go1.99.1.${platform}.tar.gz.tlog-proof`)).arrayBuffer());
+  line.bend.set(`${archivePath}.tlog-proof`, () => other);
+  assert.equal((await setUp(['--go', '1.99.2'], { home })).code, 5);
+});
+
+test('where openssl is not there, it is said that only the SHA-256 of the hub was compared', async () => {
+  const home = await newHome();
+  const fewer = join(world.folder, 'fewer-tools');
+  await mkdir(fewer);
+  for (const name of await readdir(tools)) if (name !== 'openssl') await symlink(join(tools, name), join(fewer, name));
+  const { code, output } = await setUp(['--go', 'latest', '--no-profile'], { home, path: fewer });
+  assert.equal(code, 0, output);
+  assert.match(
+    output,
+    /compared with the SHA-256 that the hub gives; with openssl 3 it would be proved[\s\S]*add this line to the shell's profile/,
+  );
+  await assert.rejects(lstat(join(home, '.profile')));
+});
+
+test('a home that cannot be written, and a folder of somebody else in the way, are said and left alone', async () => {
+  const home = await newHome();
+  await writeFile(join(home, '.goyi'), 'a file');
+  const { code, output } = await setUp(['--go', 'latest'], { home });
+  assert.equal(code, 7, output);
+  assert.match(output, /could not write .*\.goyi\/sdk/);
+  assert.deepEqual(Object.keys(await filesBelow(home)), ['.goyi']);
+  const other = await newHome();
+  await mkdir(join(other, '.goyi/sdk', newest), { recursive: true });
+  assert.equal((await setUp(['--go', 'latest'], { home: other })).code, 4);
+});
+
+test('a full disk is as it was', async (t) => {
+  const home = await newHome();
+  await using disk = await mountSmallDisk(home, 'size=400k', (reason) => t.diagnostic(reason));
+  assert.ok(disk !== undefined, 'a small file system needs Linux and the right to make one');
+  const { code, output } = await setUp(['--go', 'latest'], { home, wrap: disk.wrap });
+  assert.equal(code, 7, output);
+  assert.match(output, /could not write .*is the disk full/);
+  assert.deepEqual(await filesBelow(disk.path), {});
+});
+
+test('an interruption in the middle leaves what was there', async () => {
+  const home = await newHome();
+  await setUp(['--go', '1.98.3'], { home });
+  const before = await filesBelow(home);
+  let child: ChildProcess | undefined;
+  line.bend.set(archivePath, (body) => {
+    child?.kill('SIGINT');
+    return body;
+  });
+  const { code } = await setUp(['--go', '1.99.2'], { home, shell: 'dash', onStart: (started) => (child = started) });
+  assert.notEqual(code, 0);
+  const rest = Object.entries(await filesBelow(home)).filter(([name]) => !name.includes('/staging/'));
+  assert.deepEqual(Object.fromEntries(rest), before);
+  line.bend.clear();
+  assert.equal((await setUp(['--go', '1.99.2'], { home })).code, 0);
+  assert.deepEqual(await readdir(join(home, '.goyi/sdk/staging')), []);
+});
+
+test('wishes and profiles are those of goyi env', async () => {
+  const home = await newHome();
+  const told = await setUp(['--go', 'latest', '--toolchain', 'local', '--goflags', '-modcacherw', '--goauth', 'netrc', '--dry-run'], {
+    home,
+  });
+  assert.match(told.output, /GOTOOLCHAIN=local[\s\S]*GOFLAGS=-modcacherw[\s\S]*GOAUTH=netrc/);
+  assert.match(
+    (await setUp(['--go', 'latest', '--profile', 'airgap', '--dry-run'], { home })).output,
+    /GOVCS=\*:off[\s\S]*GOTOOLCHAIN=local/,
+  );
+  assert.match(
+    (await setUp(['--go', 'latest', '--profile', 'public', '--dry-run'], { home })).output,
+    /GOPROXY=https:\/\/goproxy\.cn,direct/,
+  );
+  assert.equal((await setUp(['--profile', 'moon'], { home })).code, 2);
+  assert.equal((await setUp(['--goflags'], { home })).code, 2);
+  assert.match((await setUp(['--help'], { home })).output, /--go VERSION/);
+});
+
+test('a block that was left from another folder is replaced, and an SDK that was there before stays', async () => {
+  const home = await newHome();
+  await setUp(['--go', '1.98.3'], { home });
+  const moved = join(world.folder, 'moved');
+  await rename(home, moved);
+  const { code, output } = await setUp(['--go', '1.99.2'], { home: moved });
+  assert.equal(code, 0, output);
+  assert.equal((await readFile(join(moved, '.profile'), 'utf8')).match(/>>> goyi sdk >>>/g)?.length, 1);
+  assert.match(await readFile(join(moved, '.profile'), 'utf8'), /moved\/\.goyi/);
+  assert.deepEqual((await sdksIn(moved)).length, 2);
+  await rm(moved, { recursive: true });
 });

@@ -13,6 +13,7 @@ import { openAccess, sendsInClear } from './access.ts';
 import { collectWhenIdle } from './idle-collection.ts';
 import { publicFacts, readOwnSigners } from './own-keys.ts';
 import { openProcessLog } from './process-log.ts';
+import { openSdkProofs } from './sdk-proofs.ts';
 import { type WiredHub, wireHub } from './wire-hub.ts';
 import type { WiredWebhooks } from './wire-webhooks.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
@@ -54,6 +55,7 @@ class HubWorker {
       station: hub.station,
       sdks: hub.sdks,
       executables: new Executables(hub.store),
+      sdkProofs: openSdkProofs(config, hub),
       hooks: webhooks?.hooks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),

@@ -11,6 +11,14 @@ const facts: FrontPageFacts = {
   verifyOff: false,
   ready: true,
   degraded: [],
+  sdks: {
+    newest: 'go1.27.4',
+    stored: [
+      { release: 'go1.26.8', platforms: ['darwin-arm64', 'linux-amd64'] },
+      { release: 'go1.25.14', platforms: ['linux-amd64'] },
+    ],
+    executables: ['goyi-linux-x64'],
+  },
 };
 
 /** The text that a person reads. */
@@ -31,6 +39,18 @@ test('the line for the system of the reader comes first, the other one after it'
   assert.ok(0 < shell && shell < windows);
   const [shellSecond = -1, windowsFirst = -1] = order('windows');
   assert.ok(0 < windowsFirst && windowsFirst < shellSecond);
+});
+
+test('who has no Go finds the line that installs it, and which SDKs are here', () => {
+  const text = textOf(frontPage(facts, { language: 'en', system: 'other' }));
+  assert.match(text, /curl -fsSL https:\/\/goyi\.example\/setup\.sh \| sh -s -- --go latest/);
+  assert.match(text, /Here at once: go1\.26\.8 darwin-arm64, linux-amd64 go1\.25\.14 linux-amd64 .*The newest is go1\.27\.4\./);
+  assert.match(frontPage(facts, { language: 'zh', system: 'other' }), /<a href="dl\/goyi\/goyi-linux-x64">goyi-linux-x64<\/a>/);
+  const none = textOf(
+    frontPage({ ...facts, sdks: { newest: undefined, stored: [], executables: [] } }, { language: 'en', system: 'other' }),
+  );
+  assert.match(none, /None is stored yet/);
+  assert.doesNotMatch(textOf(frontPage({ ...facts, sdks: undefined }, { language: 'en', system: 'other' })), /None is stored|Here at once/);
 });
 
 test('every setting can be copied, quoted where a shell would expand it', () => {
@@ -89,6 +109,7 @@ test('whatever the facts hold, it is text on the page', () => {
       verifyOff: false,
       ready: false,
       degraded: [evil],
+      sdks: { newest: evil, stored: [{ release: evil, platforms: [evil] }], executables: [evil] },
     },
     { language: 'en', system: 'other' },
   );

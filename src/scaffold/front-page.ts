@@ -12,6 +12,18 @@ export interface FrontPageFacts extends ClientFacts {
   readonly ready: boolean;
   /** What is not as it should be, in whole sentences. */
   readonly degraded: readonly string[];
+  /** Undefined: not known just now. */
+  readonly sdks: SdksHere | undefined;
+}
+
+/** Go SDKs for the page, the newest first. */
+export interface SdksHere {
+  /** The newest release that can be had. */
+  readonly newest: string | undefined;
+  /** What would be sent at once. */
+  readonly stored: readonly { readonly release: string; readonly platforms: readonly string[] }[];
+  /** Names of goyi's own executables. */
+  readonly executables: readonly string[];
 }
 
 export interface Reader {
@@ -40,6 +52,7 @@ ${health(facts, say)}
 <main>
 ${setUpSection(facts, reader, say)}
 ${byHandSection(facts, say)}
+${sdkSection(facts, say)}
 ${alsoHere(say)}
 </main>
 <footer>goyi ${escapeHtml(facts.version)}</footer>
@@ -61,9 +74,18 @@ const REASONS_MAX = 10;
 function setUpSection({ address }: FrontPageFacts, { system }: Reader, say: Say): string {
   const script = `& ([scriptblock]::Create((irm ${address}/setup.ps1)))`;
   const pipe = `curl -fsSL ${address}/setup.sh | sh`;
-  const shell = setUpLine({ label: texts.onUnix, set: pipe, look: `${pipe} -s -- --dry-run`, undo: `${pipe} -s -- --undo` }, say);
+  const shell = setUpLine(
+    { label: texts.onUnix, set: pipe, withGo: `${pipe} -s -- --go latest`, look: `${pipe} -s -- --dry-run`, undo: `${pipe} -s -- --undo` },
+    say,
+  );
   const windows = setUpLine(
-    { label: texts.onWindows, set: `irm ${address}/setup.ps1 | iex`, look: `${script} -DryRun`, undo: `${script} -Undo` },
+    {
+      label: texts.onWindows,
+      set: `irm ${address}/setup.ps1 | iex`,
+      withGo: `${script} -Go latest`,
+      look: `${script} -DryRun`,
+      undo: `${script} -Undo`,
+    },
     say,
   );
   return `<section>
@@ -76,13 +98,17 @@ ${(system === 'windows' ? [windows, shell] : [shell, windows]).join('\n')}
 interface SetUpLine {
   readonly label: BothLanguages;
   readonly set: string;
+  /** For who has no Go yet. */
+  readonly withGo: string;
   readonly look: string;
   readonly undo: string;
 }
 
-function setUpLine({ label, set, look, undo }: SetUpLine, say: Say): string {
+function setUpLine({ label, set, withGo, look, undo }: SetUpLine, say: Say): string {
   return `<h3>${say(label)}</h3>
 ${command(set)}
+<p class="aside">${say(texts.withGo)}</p>
+${command(withGo)}
 <details>
 <summary>${say(texts.options)}</summary>
 ${command(look)}
@@ -112,14 +138,28 @@ function assignment({ name, value }: ClientSetting): string {
   return /^[\w.:/+,=@-]*$/.test(value) ? `${name}=${value}` : shellQuote(`${name}=${value}`);
 }
 
+function sdkSection({ sdks }: FrontPageFacts, say: Say): string {
+  const newest = sdks?.newest;
+  const executables = (sdks?.executables ?? []).map((name) => `<a href="dl/goyi/${escapeHtml(name)}">${escapeHtml(name)}</a>`);
+  const rows = (sdks?.stored ?? [])
+    .slice(0, RELEASES_MAX)
+    .map(({ release, platforms }) => `<li><strong>${escapeHtml(release)}</strong> ${escapeHtml(platforms.join(', '))}</li>`);
+  const none = sdks === undefined ? '' : `<p>${say(texts.noneStored)}</p>`;
+  const list = rows.length === 0 ? none : `<p>${say(texts.stored)}</p>\n<ul>\n${rows.join('\n')}\n</ul>`;
+  const more = newest === undefined ? '' : ` ${say(texts.newest)} ${escapeHtml(newest)}${say(texts.stop)}`;
+  return `<section id="sdks">
+<h2>${say(texts.sdks)}</h2>
+${list}
+<p><a href="dl/">/dl/</a> ${say(texts.sdksMeans)}${more}</p>${executables.length === 0 ? '' : `\n<p>${say(texts.executables)} ${executables.join(', ')}</p>`}
+</section>`;
+}
+
+const RELEASES_MAX = 6;
+
 function alsoHere(say: Say): string {
   // Relative, for a hub that is reached below a path of a proxy in front of it.
   const items = links.map(({ path, means }) => `<li><a href="${path.slice(1)}">${path}</a> ${say(means)}</li>`);
-  return `<section id="sdks">
-<h2>${say(texts.sdks)}</h2>
-<p><a href="dl/">/dl/</a> ${say(texts.sdksMeans)}</p>
-</section>
-<section>
+  return `<section>
 <h2>${say(texts.more)}</h2>
 <ul>
 ${items.join('\n')}
@@ -157,7 +197,16 @@ const texts = {
   options: { en: 'To look first, and to undo', zh: '先看再改，以及恢复原状' },
   byHand: { en: 'Or by hand', zh: '或手动设置' },
   sdks: { en: 'Go itself', zh: 'Go 本身' },
-  sdksMeans: { en: 'the Go SDKs that this hub has, with their SHA-256', zh: '本站提供的 Go SDK 及其 SHA-256' },
+  sdksMeans: { en: 'has every release, with its SHA-256.', zh: '提供所有版本及其 SHA-256。' },
+  newest: { en: 'The newest is', zh: '最新版本为' },
+  stop: { en: '.', zh: '。' },
+  stored: { en: 'Here at once:', zh: '已备好：' },
+  noneStored: { en: 'None is stored yet: the first who asks for one waits some seconds longer.', zh: '尚未存储：首次请求需多等数秒。' },
+  executables: {
+    en: 'goyi itself in one file, which needs nothing else (<code>goyi doctor</code>, <code>goyi sdk</code>, <code>goyi env</code>):',
+    zh: 'goyi 单个可执行文件，无需其他依赖（<code>goyi doctor</code>、<code>goyi sdk</code>、<code>goyi env</code>）：',
+  },
+  withGo: { en: 'No Go yet? This line installs it first, into your home folder:', zh: '还没有 Go？用这一行先将其安装到您的主目录：' },
   more: { en: 'Also here', zh: '此外' },
   docs: {
     en: 'Documentation is in the folder <code>docs</code> of goyi: <code>client-setup.md</code> for your machine, <code>proxies.md</code> for proxies, <code>operations.md</code> for the hub.',
@@ -190,6 +239,7 @@ header strong{color:var(--bad)}
 .health{margin-top:1rem;font-weight:600}
 .health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
 .good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}
+.aside{margin-top:.75rem;color:var(--soft);font-size:.9rem}
 .reasons{margin:.25rem 0;padding-left:1.2rem;color:var(--soft);font-size:.9rem}
 summary,footer{color:var(--soft);font-size:.875rem}
 dl{margin:0}dt{margin-top:1rem;font-weight:600}dd{margin:0;color:var(--soft)}dd pre{color:var(--ink)}

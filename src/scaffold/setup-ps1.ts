@@ -7,6 +7,7 @@
  */
 import { type ClientFacts, clientSettings } from './client-settings.ts';
 import { powerShellQuote } from './print-variables.ts';
+import { powerShellSdkPart } from './setup-ps1-sdk.ts';
 
 export function powerShellSetupScript(facts: ClientFacts): string {
   const plan = clientSettings(facts).map(
@@ -16,6 +17,7 @@ export function powerShellSetupScript(facts: ClientFacts): string {
     '@ADDRESS@': powerShellQuote(facts.address),
     '@SHOWN@': facts.address,
     '@PLAN@': plan.join('\n'),
+    '@SDK@': powerShellSdkPart,
   };
   return script.replace(/@[A-Z]+@/g, (mark) => filled[mark] ?? mark);
 }
@@ -25,14 +27,19 @@ const script =
 #   irm HUB/setup.ps1 | iex                                              set it up; a second run changes nothing
 #   & ([scriptblock]::Create((irm HUB/setup.ps1))) -DryRun               only say what would change
 #   & ([scriptblock]::Create((irm HUB/setup.ps1))) -Undo                 put back what was there before
+#   & ([scriptblock]::Create((irm HUB/setup.ps1))) -Go latest            install a Go SDK from the hub first (Windows)
 param(
   [Parameter()][switch]$DryRun,
   [Parameter()][switch]$Undo,
+  [Parameter()][string]$Go = '',
+  [Parameter()][string]$Toolchain = '',
+  [Parameter()][string]$GoFlags = '',
+  [Parameter()][string]$GoAuth = '',
   [Parameter()][ValidateSet('', 'zh', 'en')][string]$Lang = ''
 )
 
 function Invoke-GoyiSetup {
-  param([bool]$DryRun, [bool]$Undo, [string]$Lang)
+  param([bool]$DryRun, [bool]$Undo, [string]$Lang, [string]$WantedGo, [string]$Toolchain, [string]$GoFlags, [string]$GoAuth)
   Set-StrictMode -Version 2
   $ErrorActionPreference = 'Stop'
   $hub = @ADDRESS@
@@ -50,13 +57,15 @@ function Invoke-GoyiSetup {
     Write-Host (Text $English $Chinese)
   }
 
+@SDK@
   function Find-Go {
+    if ($state.Go -ne '' -and (Test-Path -LiteralPath $state.Go -PathType Leaf)) { return $state.Go }
     $found = @(Get-Command go -CommandType Application -ErrorAction SilentlyContinue)
     if ($found.Count -gt 0) { return $found[0].Path }
     foreach ($candidate in @("$HOME/sdk/go/bin/go.exe", "$env:ProgramFiles/Go/bin/go.exe", "$HOME/sdk/go/bin/go", '/usr/local/go/bin/go')) {
       if (Test-Path -LiteralPath $candidate -PathType Leaf) { return $candidate }
     }
-    throw (Text 'there is no go command in PATH: install Go, then run this again' 'PATH 中没有 go 命令：请先安装 Go，再运行一次')
+    throw (Text 'there is no go command in PATH: run this with -Go latest to have one installed from the hub' 'PATH 中没有 go 命令：请加上 -Go latest，从本站安装一个')
   }
 
   function Invoke-Go([string[]]$Words) {
@@ -159,8 +168,15 @@ function Invoke-GoyiSetup {
 
   function Set-All {
 @PLAN@
+    if ($Toolchain -ne '') { Set-One GOTOOLCHAIN $Toolchain 'you asked for it' '按您的要求' }
+    if ($GoFlags -ne '') { Set-One GOFLAGS $GoFlags 'you asked for it' '按您的要求' }
+    if ($GoAuth -ne '') { Set-One GOAUTH $GoAuth 'you asked for it' '按您的要求' }
   }
 
+  if ($WantedGo -ne '' -and -not $Undo) {
+    Install-Go $WantedGo
+    if ($DryRun -and -not (Test-Path -LiteralPath $state.Go -PathType Leaf)) { return }
+  }
   $state.Go = Find-Go
   $state.EnvFile = [string](Invoke-Go @('env', 'GOENV'))
   if ($state.EnvFile -eq '' -or $state.EnvFile -eq 'off') {
@@ -188,5 +204,5 @@ function Invoke-GoyiSetup {
   $global:LASTEXITCODE = $state.Shadowed
 }
 
-if ($true) { Invoke-GoyiSetup -DryRun ([bool]$DryRun) -Undo ([bool]$Undo) -Lang $Lang }
+if ($true) { Invoke-GoyiSetup -DryRun ([bool]$DryRun) -Undo ([bool]$Undo) -Lang $Lang -WantedGo $Go -Toolchain $Toolchain -GoFlags $GoFlags -GoAuth $GoAuth }
 `;

@@ -5,7 +5,10 @@
  * What a person set before is kept in a file of undo lines, `NAME=VALUE` or `-NAME` for what was not set; it is written once, before the first
  * change, and put back by `--undo`.
  */
-import { type ClientFacts, clientSettings } from './client-settings.ts';
+import type { VerifierKey } from '../protocol/note.ts';
+import { type ClientFacts, type ClientProfile, clientProfiles, clientSettings } from './client-settings.ts';
+import { profilePart } from './setup-sh-profile.ts';
+import { proofPart } from './setup-sh-proof.ts';
 import { sdkPart } from './setup-sh-sdk.ts';
 
 /** A word of the shell that stands for just this text. */
@@ -13,18 +16,25 @@ export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-export function setupScript(facts: ClientFacts): string {
-  const plan = clientSettings(facts).map(
-    ({ name, value, why }) => `  set_one ${name} ${shellQuote(value)} ${shellQuote(why.en)} ${shellQuote(why.zh)}`,
-  );
+/** `sdkKey`: of the checksum database that proves the SDKs of this hub; undefined where nothing is proved. */
+export function setupScript(facts: ClientFacts, sdkKey?: VerifierKey): string {
+  const parts = [sdkPart, proofPart(sdkKey), profilePart].join('\n');
   const filled: Readonly<Record<string, string>> = {
     '@{': '${',
     '@ADDRESS@': shellQuote(facts.address),
     '@SHOWN@': facts.address,
-    '@PLAN@': plan.join('\n'),
-    '@SDK@': sdkPart.replaceAll('@{', '${'),
+    '@PLANS@': clientProfiles.map((profile) => planOf(profile, facts)).join('\n'),
+    '@PROFILES@': clientProfiles.join('|'),
+    '@SDK@': parts.replaceAll('@{', '${'),
   };
   return script.replace(/@(?:\{|[A-Z]+@)/g, (mark) => filled[mark] ?? mark);
+}
+
+function planOf(profile: ClientProfile, facts: ClientFacts): string {
+  const lines = clientSettings(facts, { profile }).map(
+    ({ name, value, why }) => `      set_one ${name} ${shellQuote(value)} ${shellQuote(why.en)} ${shellQuote(why.zh)}`,
+  );
+  return `    ${profile})\n${lines.join('\n')}\n      ;;`;
 }
 
 /** `@{` stands for what the shell writes as a dollar and a brace. */
@@ -34,42 +44,46 @@ const script = String.raw`#!/bin/sh
 #   curl -fsSL HUB/setup.sh | sh -s -- --dry-run      only say what would change
 #   curl -fsSL HUB/setup.sh | sh -s -- --undo         put back what was there before
 #   curl -fsSL HUB/setup.sh | sh -s -- --go latest    install a Go SDK from the hub first
+#   curl -fsSL HUB/setup.sh | sh -s -- --help         the other options
 set -eu
 
 goyi_setup() {
   hub=@ADDRESS@
   mode=set
   lang=en
+  profile=corp
+  toolchain=
+  flags=
+  auth=
+  edit_profiles=1
   wanted_go=
   go=
   case "@{LC_ALL:-@{LC_MESSAGES:-@{LANG:-}}}" in zh*) lang=zh ;; esac
-  while [ $# -gt 0 ]; do
-    case "$1" in
-      --dry-run) mode=dry ;;
-      --undo) mode=undo ;;
-      --go) shift; wanted_go="@{1:-latest}" ;;
-      --lang) shift; lang="@{1:-en}" ;;
-      --help | -h) usage; return 0 ;;
-      *) say "there is no option $1" "没有选项 $1" >&2; usage >&2; return 2 ;;
-    esac
-    shift
-  done
-  if [ -n "$wanted_go" ] && [ "$mode" != undo ]; then
+  read_options "$@" || return
+  state="@{XDG_STATE_HOME:-$HOME/.local/state}/goyi"
+  undo_file="$state/setup.undo"
+  sdk_undo="$state/setup-sdk.undo"
+  sdks="$HOME/.goyi/sdk"
+  changed=0
+  shadowed=0
+  case "$mode" in
+    undo | dry-undo)
+      put_back
+      return
+      ;;
+    dry) say "dry run: nothing is changed" "试运行：不作任何修改" ;;
+  esac
+  if [ -n "$wanted_go" ]; then
     install_go "$wanted_go" || return
   fi
   find_go || return 1
-  state="@{XDG_STATE_HOME:-$HOME/.local/state}/goyi"
-  undo_file="$state/setup.undo"
-  if [ "$mode" = undo ]; then
-    put_back
-    return
-  fi
-  [ "$mode" = dry ] && say "dry run: nothing is changed" "试运行：不作任何修改"
-  changed=0
-  shadowed=0
-  if [ ! -x "@{go:-}" ]; then return 0; fi
-  say "$("$go" version), settings in $env_file" "$("$go" version)，设置写在 $env_file"
-@PLAN@
+  if [ -x "@{go:-}" ]; then say "$("$go" version), settings in $env_file" "$("$go" version)，设置写在 $env_file"; fi
+  case "$profile" in
+@PLANS@
+  esac
+  [ -z "$toolchain" ] || set_one GOTOOLCHAIN "$toolchain" "you asked for it" "按您的要求"
+  [ -z "$flags" ] || set_one GOFLAGS "$flags" "you asked for it" "按您的要求"
+  [ -z "$auth" ] || set_one GOAUTH "$auth" "you asked for it" "按您的要求"
   if [ "$changed" = 0 ]; then
     say "everything is set already" "一切均已设置好"
   elif [ "$mode" = set ]; then
@@ -85,8 +99,69 @@ goyi_setup() {
   [ "$shadowed" = 0 ]
 }
 
+read_options() {
+  dry=0
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --go | --lang | --profile | --toolchain | --goflags | --goauth)
+        if [ $# = 1 ] && [ "$1" = --go ]; then set -- --go latest; fi
+        if [ $# = 1 ] || [ -z "$2" ]; then
+          say "$1 needs a value" "$1 需要一个值" >&2
+          usage >&2
+          return 2
+        fi
+        ;;
+    esac
+    case "$1" in
+      --dry-run) dry=1 ;;
+      --undo) mode=undo ;;
+      --no-profile) edit_profiles=0 ;;
+      --go) wanted_go=$2; shift ;;
+      --toolchain) toolchain=$2; shift ;;
+      --goflags) flags=$2; shift ;;
+      --goauth) auth=$2; shift ;;
+      --profile)
+        case "|@PROFILES@|" in
+          *"|$2|"*) profile=$2; shift ;;
+          *) say "there is no profile $2; there are @PROFILES@" "没有配置 $2；可用的有 @PROFILES@" >&2; return 2 ;;
+        esac
+        ;;
+      --lang)
+        case "$2" in
+          zh | en) lang=$2; shift ;;
+          *) say "--lang is zh or en" "--lang 为 zh 或 en" >&2; return 2 ;;
+        esac
+        ;;
+      --help | -h) mode=help ;;
+      *) say "there is no option $1" "没有选项 $1" >&2; usage >&2; return 2 ;;
+    esac
+    shift
+  done
+  case "$mode$dry" in
+    help*) usage; exit 0 ;;
+    undo1) mode=dry-undo ;;
+    set1) mode=dry ;;
+  esac
+}
+
 usage() {
-  say "options: --go VERSION, --dry-run, --undo, --lang zh|en" "选项：--go 版本（先安装 Go SDK）、--dry-run（试运行）、--undo（恢复）、--lang zh|en（语言）"
+  say "options:
+  --go VERSION     install a Go SDK from the hub first: latest, stable, oldstable, 1.26 or 1.26.8
+  --no-profile     and leave the profiles of the shells alone
+  --profile NAME   @PROFILES@: in the company (the default), a network without a way out, outside of it
+  --toolchain VALUE, --goflags VALUE, --goauth VALUE
+                   set GOTOOLCHAIN, GOFLAGS, GOAUTH as well
+  --dry-run        only say what would change
+  --undo           put back what was there before
+  --lang zh|en" "选项：
+  --go 版本        先从本站安装 Go SDK：latest、stable、oldstable、1.26 或 1.26.8
+  --no-profile     不修改 shell 的配置文件
+  --profile 名称   @PROFILES@：公司网络（默认）、无外网、公司之外
+  --toolchain 值、--goflags 值、--goauth 值
+                   同时设置 GOTOOLCHAIN、GOFLAGS、GOAUTH
+  --dry-run        试运行，只说明会修改什么
+  --undo           恢复原来的设置
+  --lang zh|en     语言"
 }
 
 # say ENGLISH CHINESE
@@ -102,7 +177,10 @@ find_go() {
     fi
   done
   if [ ! -x "@{go:-}" ]; then
-    if [ "$mode" = dry ] && [ -n "$wanted_go" ]; then return 0; fi
+    if [ "$mode" = dry ] && [ -n "$wanted_go" ]; then
+      env_file="@{XDG_CONFIG_HOME:-$HOME/.config}/go/env"
+      return 0
+    fi
     say "there is no go command in PATH: run this with --go latest to have one installed from the hub" \
       "PATH 中没有 go 命令：请加上 --go latest，从本站安装一个" >&2
     return 1
@@ -142,10 +220,10 @@ set_one() {
 
 # The first value that was there is the one to put back.
 remember() {
-  mkdir -p "$state"
+  mkdir -p "$state" 2>/dev/null || { not_written "$state"; exit 7; }
   if [ -f "$undo_file" ] && grep -q -e "^$1=" -e "^-$1\$" "$undo_file"; then return 0; fi
   if is_written "$1"; then line="$1=$(written "$1")"; else line="-$1"; fi
-  printf '%s\n' "$line" >>"$undo_file"
+  printf '%s\n' "$line" >>"$undo_file" || { not_written "$undo_file"; exit 7; }
 }
 
 # A variable of the environment goes before what go env -w has written.
@@ -166,17 +244,25 @@ look_for_shadow() {
 }
 
 put_back() {
-  if [ ! -f "$undo_file" ]; then
+  if [ ! -f "$undo_file" ] && [ ! -f "$sdk_undo" ]; then
     say "there is nothing to put back" "没有可恢复的设置"
     return 0
   fi
-  while IFS= read -r line; do
-    case "$line" in
-      -*) "$go" env -u "@{line#-}" ;;
-      *) "$go" env -w "$line" ;;
-    esac
-    printf '  %s\n' "$line"
-  done <"$undo_file"
+  if [ "$mode" = dry-undo ]; then say "dry run: nothing is changed" "试运行：不作任何修改"; fi
+  if [ -f "$undo_file" ]; then
+    find_go || return 1
+    while IFS= read -r line; do
+      printf '  %s\n' "$line"
+      if [ "$mode" = dry-undo ]; then continue; fi
+      case "$line" in
+        -*) "$go" env -u "@{line#-}" ;;
+        *) "$go" env -w "$line" ;;
+      esac
+    done <"$undo_file"
+  fi
+  remove_profiles
+  if [ -f "$sdk_undo" ]; then remove_sdks; fi
+  if [ "$mode" = dry-undo ]; then return 0; fi
   rm -f "$undo_file"
   say "put back" "已恢复"
 }

@@ -11,6 +11,7 @@ import type { PrivateNames } from '../policy/private-names.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { ProxyRequest } from '../protocol/proxy-request.ts';
 import type { ClientFacts } from '../scaffold/client-settings.ts';
+import type { SdksHere } from '../scaffold/front-page.ts';
 import { powerShellSetupScript } from '../scaffold/setup-ps1.ts';
 import { setupScript } from '../scaffold/setup-sh.ts';
 import type { AddressRange } from './address-set.ts';
@@ -18,7 +19,7 @@ import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
 import { Gatekeeper, type Refusal, type ServerAccess } from './gatekeeper.ts';
-import { FRONT_PAGE_VARIES, frontPageFor, frontPageHeaders, wantsHtml } from './front-page.ts';
+import { FRONT_PAGE_VARIES, frontPageFor, frontPageHeaders, listSdksHere, wantsHtml } from './front-page.ts';
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
@@ -37,6 +38,7 @@ export interface AnsweringParts {
   readonly station: Station;
   readonly sdks: SdkAnswersParts['sdks'];
   readonly executables: SdkAnswersParts['executables'];
+  readonly sdkProofs?: SdkAnswersParts['sdkProofs'];
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: ServerAccess;
@@ -67,6 +69,7 @@ type GuardedRoute = Exclude<Route, { kind: 'welcome' | 'setup' | 'healthz' | 're
 const SHELL_SCRIPT = 'text/x-shellscript; charset=utf-8';
 
 const PROBE_FRESH_MS = 1_000;
+const SDKS_FRESH_MS = 10_000;
 
 /** Turns requests into answers. One for a server. */
 export class Answering {
@@ -74,6 +77,7 @@ export class Answering {
   readonly #sender: Sender;
   readonly #readinessReport: Briefly<ReadinessReport>;
   readonly #metricsText: Briefly<string>;
+  readonly #sdksHere: Briefly<SdksHere | undefined>;
   readonly #api: Api;
   readonly #hooks: HookAnswers;
   readonly #sdks: SdkAnswers;
@@ -92,6 +96,7 @@ export class Answering {
     this.#api = new Api({ ...parts, gatekeeper: this.#gatekeeper }, sender);
     // Both cost milliseconds and are open to whoever hammers on them.
     this.#readinessReport = new Briefly({ make: () => reportReadiness(station, log), clock, freshMs: PROBE_FRESH_MS });
+    this.#sdksHere = new Briefly({ make: () => listSdksHere(parts.sdks, parts.executables), clock, freshMs: SDKS_FRESH_MS });
     this.#metricsText = new Briefly({ make: metricsText, clock, freshMs: PROBE_FRESH_MS });
   }
 
@@ -273,7 +278,7 @@ export class Answering {
     const facts = { ...this.#clientFacts(exchange), version, verifyOff };
     const more = ['Vary', FRONT_PAGE_VARIES];
     if (!wantsHtml(headers)) return this.#text(exchange, welcomePage(facts, headers['accept-language']), more);
-    const page = frontPageFor(headers, facts, await this.#readinessReport.get());
+    const page = frontPageFor(headers, facts, await this.#readinessReport.get(), await this.#sdksHere.get());
     sendText(this.#sender, exchange, 200, HTML, page, ['Cache-Control', NO_STORE, ...more, ...frontPageHeaders]);
   }
 
@@ -285,7 +290,8 @@ export class Answering {
   /** Open to everybody, as the page is that names it: a client has no token before it is set up. */
   #setup(exchange: Exchange, shell: 'sh' | 'powershell'): void {
     const facts = this.#clientFacts(exchange);
-    const [type, script] = shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts)] : [TEXT, powerShellSetupScript(facts)];
+    const [type, script] =
+      shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, this.#parts.sdkProofs?.key)] : [TEXT, powerShellSetupScript(facts)];
     sendText(this.#sender, exchange, 200, type, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
   }
 

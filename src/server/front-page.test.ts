@@ -26,7 +26,7 @@ const agents = [
 for (const { agent, first } of agents) {
   test(`${agent} sees ${first} first`, () => {
     const facts = { address: 'http://h.example', ownDatabase: undefined, privatePatterns: [], version: '1', verifyOff: false };
-    const page = frontPageFor({ 'user-agent': agent }, facts, { ready: false, degraded: [] });
+    const page = frontPageFor({ 'user-agent': agent }, facts, { ready: false, degraded: [] }, undefined);
     assert.ok(/<pre[^>]*><code>(curl|irm) /.exec(page)?.[1] === first);
   });
 }

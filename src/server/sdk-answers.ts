@@ -1,8 +1,10 @@
 import { type SdkRelease, SDK_PATH, formatSdkIndex } from '../protocol/sdk-index.ts';
 import { HubError } from '../base/errors.ts';
 import type { Executables } from '../hub/executables.ts';
+import type { SdkProofs } from '../hub/sdk-proofs.ts';
 import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
-import { formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
+import { type SdkName, formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
+import { formatLogProof } from '../protocol/log-proof.ts';
 import type { Exchange } from './exchange.ts';
 import { HTML } from './go-get-page.ts';
 import { type Sender, sendServed, sendText, shortLived, TEXT } from './send-answer.ts';
@@ -12,6 +14,8 @@ import { clientAddress, prefersChinese } from './welcome.ts';
 export interface SdkAnswersParts {
   readonly sdks: Pick<SdkShelf, 'list' | 'describe' | 'open'>;
   readonly executables: Pick<Executables, 'list' | 'open'>;
+  /** Undefined: nothing is verified here. */
+  readonly sdkProofs?: Pick<SdkProofs, 'key' | 'prove'> | undefined;
   readonly publicUrl: string | undefined;
   readonly secure: boolean;
 }
@@ -25,6 +29,7 @@ export interface SdkQuestion {
 }
 
 const SHA256 = '.sha256';
+const PROOF = '.tlog-proof';
 /** Below `/dl/`: goyi itself. */
 const EXECUTABLES = 'goyi/';
 /** As many lines of releases as the Go project supports at a time. */
@@ -47,10 +52,11 @@ export class SdkAnswers {
     const file = path.slice(SDK_PATH.length);
     if (file === '') return this.#list(exchange, new URLSearchParams(query), options);
     if (file.startsWith(EXECUTABLES)) return this.#executable(exchange, file.slice(EXECUTABLES.length));
-    const isDigest = file.endsWith(SHA256);
-    const name = parseArchiveName(isDigest ? file.slice(0, -SHA256.length) : file);
+    const suffix = [SHA256, PROOF].find((ending) => file.endsWith(ending)) ?? '';
+    const name = parseArchiveName(file.slice(0, file.length - suffix.length));
     if (!name.ok) throw new HubError('not-found', `no such file here: ${name.reason}`);
-    if (isDigest) {
+    if (suffix === PROOF) return this.#proof(exchange, name.value, options);
+    if (suffix === SHA256) {
       const { sha256 } = await sdks.describe(name.value, options, exchange.signal);
       // As the Go project serves it: the digits and nothing else.
       return sendText(this.#sender, exchange, 200, TEXT, sha256, ['Cache-Control', shortLived(exchange)]);
@@ -61,6 +67,21 @@ export class SdkAnswers {
       throw new HubError('canceled', 'the client left');
     }
     await sendServed(this.#sender, exchange, served);
+  }
+
+  /** Of an archive that was made of a module, that the checksum database has the module. */
+  async #proof(exchange: Exchange, name: SdkName, options: { fill: boolean; client: string | undefined }): Promise<void> {
+    const { sdks, sdkProofs } = this.#parts;
+    const file = formatArchiveName(name);
+    if (sdkProofs === undefined) throw new HubError('not-found', `there is no proof of ${file}: this hub verifies nothing (verify: off)`);
+    const { origin } = await sdks.describe(name, options, exchange.signal);
+    if (origin.kind === 'official')
+      throw new HubError(
+        'not-found',
+        `there is no proof of ${file}: it is the Go project's own archive, which stands in no checksum database`,
+      );
+    const proof = formatLogProof(await sdkProofs.prove(name, options, exchange.signal));
+    sendText(this.#sender, exchange, 200, TEXT, proof, ['Cache-Control', shortLived(exchange)]);
   }
 
   /** `goyi/` lists names, one a line; `goyi/NAME` and `goyi/NAME.sha256` are as of an SDK. */

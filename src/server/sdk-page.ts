@@ -38,7 +38,7 @@ const chinese: Words = {
   lang: 'zh',
   title: 'Go SDK 下载',
   intro: '安装方法：',
-  note: '标有“module”的归档由 golang.org/toolchain 模块组装，经校验和数据库验证；其字节与官方归档不同。',
+  note: '标有“module”的归档由 golang.org/toolchain 模块组装，经校验数据库验证；其字节与官方归档不同。',
   columns: ['文件', '系统', '大小', 'SHA-256', '来源'],
   preview: '预览版',
   more: '所有版本',

@@ -31,7 +31,7 @@ Also here: ${address}/index (what is stored), ${address}/-/readyz (state), ${add
 
 function chinesePage({ address, version, verifyOff }: WelcomeFacts): string {
   return `goyi（驿）${version}：Go 模块镜像。${
-    verifyOff ? '警告：此处已关闭校验（verify: off）。' : '每个模块在提供之前，都已对照公共校验和数据库验证。'
+    verifyOff ? '警告：此处已关闭校验（verify: off）。' : '每个模块在提供之前，都已对照公共校验数据库验证。'
   }
 
 使用方法：

@@ -19,6 +19,7 @@ export const severities = {
   'private-too-wide': 'warning',
   'pattern-malformed': 'warning',
   'proxy-entry-invalid': 'error',
+  'credentials-over-http': 'error',
   'proxy-pipe-direct': 'warning',
   'proxy-unreachable': 'error',
   'proxy-slow': 'warning',

@@ -9,7 +9,8 @@ export type ProxyEntry =
   | { readonly kind: 'proxy'; readonly text: string; readonly url: URL; readonly after: Separator }
   | { readonly kind: 'folder'; readonly text: string; readonly url: URL; readonly after: Separator }
   | { readonly kind: 'direct' | 'off'; readonly text: string; readonly before: Separator }
-  | { readonly kind: 'invalid'; readonly text: string; readonly reason: string };
+  /** `plain`: only that a password would go over plain http is wrong, and this is the address without it. */
+  | { readonly kind: 'invalid'; readonly text: string; readonly reason: string; readonly plain?: URL };
 
 /** What stands behind an entry; '' at the end. */
 export type Separator = ',' | '|' | '';
@@ -31,7 +32,7 @@ export function parseProxyEntries(text: string): readonly ProxyEntry[] {
 }
 
 function parseEntry(text: string, after: Separator): ProxyEntry {
-  const invalid = (reason: string): ProxyEntry => ({ kind: 'invalid', text, reason });
+  const invalid = (reason: string): ProxyEntry & { kind: 'invalid' } => ({ kind: 'invalid', text, reason });
   const whole = /[.:/]/.test(text) && !text.includes(':/') && !isAbsolute(text) ? `https://${text}` : text;
   // What JavaScript would mend, such as a blank or a full-width comma in a host, Go refuses.
   if (/[^\x21-\x7e]/.test(whole)) return invalid('it has a blank or a character that no address has');
@@ -41,9 +42,16 @@ function parseEntry(text: string, after: Separator): ProxyEntry {
   if (url.protocol === 'file:') return { kind: 'folder', text, url, after };
   if (!/^https?:\/\/[^/]/.test(whole)) return invalid('the scheme must be https, http or file');
   if (url.protocol === 'http:' && (url.username !== '' || url.password !== ''))
-    return invalid('the go command sends no credentials over http: write https');
+    return { ...invalid('the go command sends no credentials over http: write https'), plain: withoutPassword(url) };
   url.pathname = url.pathname.replace(/\/+$/, '');
   return { kind: 'proxy', text, url, after };
+}
+
+function withoutPassword(url: URL): URL {
+  const plain = new URL(url);
+  plain.username = '';
+  plain.password = '';
+  return plain;
 }
 
 /** `rest` below the base address of a proxy. */

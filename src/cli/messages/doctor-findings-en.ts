@@ -76,6 +76,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     why: 'The go command refuses the whole list because of it.',
     todo: 'Correct it:',
   },
+  'credentials-over-http': {
+    title: (subject) => `GOPROXY has a password in an http address: ${subject}`,
+    why: 'The go command sends credentials by https only, from the address as from ~/.netrc and GOAUTH, and stops with "refusing to pass credentials to insecure URL".',
+    todo: 'Use https, with the password in ~/.netrc; or take it out where none is asked for:',
+  },
   'proxy-pipe-direct': {
     title: () => 'GOPROXY goes on to direct after any error',
     why: 'After | the next entry is tried even when the proxy refuses a module (403) or is down for a moment: rules of the proxy are bypassed, and on a closed network every trouble ends in a time-out.',

@@ -68,6 +68,11 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
     todo: '删除或更正：',
   },
   'proxy-entry-invalid': { title: (subject) => `GOPROXY 中有不是网址的条目：${subject}`, why: 'go 命令因此拒绝整个列表。', todo: '更正：' },
+  'credentials-over-http': {
+    title: (subject) => `GOPROXY 的 http 网址中带有密码：${subject}`,
+    why: '无论密码写在网址、~/.netrc 还是 GOAUTH 中，go 命令都只通过 https 发送，否则以 refusing to pass credentials to insecure URL 停止。',
+    todo: '改用 https，并把密码写入 ~/.netrc；对方不要求密码时，直接去掉：',
+  },
   'proxy-pipe-direct': {
     title: () => 'GOPROXY 在任何错误之后都会转到 direct',
     why: '| 之后的条目在代理拒绝模块（403）或暂时不可用时也会被尝试：代理的规则被绕过，在封闭网络中每次故障都以超时告终。',

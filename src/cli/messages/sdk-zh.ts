@@ -15,7 +15,7 @@ export const sdkZh = {
     remote: '列出可以从镜像站安装的版本',
     all: '列出全部版本，而不只是每个系列的最新版本',
     install: '下载、验证并安装 SDK；断线后自动续传',
-    installFooter: '由模块组装的归档会对照校验和数据库（GOSUMDB，默认 sum.golang.org）的签名记录验证，之后才可见。详见 docs/sdk.md。',
+    installFooter: '由模块组装的归档会对照校验数据库（GOSUMDB，默认 sum.golang.org）的签名记录验证，之后才可见。详见 docs/sdk.md。',
     sha256: '归档应有的 SHA-256；没有证明文件的离线归档必须给出',
     use: '切换 SDK：不带选项时，打印当前 shell 要执行的一行',
     useFooter: '当前 shell：eval "$(goyi sdk use 1.25)"',

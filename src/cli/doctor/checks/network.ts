@@ -77,7 +77,8 @@ export const databaseNetwork: Check = {
   finds: ['database-unreachable', 'database-certificate', 'database-other-key', 'database-slow'],
   async run(facts) {
     const way = await facts.modules.wayToDatabase();
-    if (way === undefined) return [];
+    // Of a list that the go command does not take it is told already.
+    if (way === undefined || facts.proxies.some(({ kind }) => kind === 'invalid')) return [];
     const asked = way.asked.map((step) => ({ ran: `GET ${withoutCredentials(step.url.href)}`, got: describe(step.answer) }));
     const fix = typed('# GOPROXY: https://HUB (relays the database)', 'go env -w GOSUMDB=sum.golang.google.cn');
     const subject = way.key.name;
@@ -196,11 +197,15 @@ export const noProxy: Check = {
   finds: ['no-proxy-entry'],
   run({ env }) {
     const { noProxy: text } = outboundSettings(env);
-    return text.split(',').flatMap((part) => {
-      const entry = part.trim();
-      const better = entry === '' ? undefined : betterEntry(entry);
+    const entries = text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((entry) => entry !== '');
+    const whole = entries.map((entry) => betterEntry(entry) ?? entry).join(',');
+    return entries.flatMap((entry) => {
+      const better = betterEntry(entry);
       if (better === undefined) return [];
-      const fix = typed(`# NO_PROXY: ${entry} -> ${better}`);
+      const fix = typed(`# NO_PROXY: ${entry} -> ${better}`, `export NO_PROXY=${quoted(whole)}`);
       return [{ id: 'no-proxy-entry' as const, subject: entry, proof: [{ ran: 'printenv NO_PROXY', got: text }], fix }];
     });
   },
@@ -210,7 +215,8 @@ export const noProxy: Check = {
 function betterEntry(entry: string): string | undefined {
   if (/^[a-z]+:\/\//i.test(entry)) return entry.replace(/^[a-z]+:\/\//i, '').replace(/\/.*$/, '');
   if (/\s/.test(entry)) return entry.split(/\s+/).join(',');
-  if (entry.includes('\\')) return betterEntry(entry.replaceAll('\\', '').replace(/\.\*$/, '.*')) ?? entry.replaceAll('\\', '');
+  const plain = entry.replace(/^\^/, '').replace(/\$$/, '').replaceAll('\\', '');
+  if (plain !== entry) return betterEntry(plain) ?? plain;
   const numbers = /^(\d{1,3}(?:\.\d{1,3}){0,2})\.?(?:\*|\.\*)*\.?$/.exec(entry)?.[1]?.split('.');
   if (numbers !== undefined && isIP(entry) === 0) return `${[...numbers, '0', '0', '0'].slice(0, 4).join('.')}/${numbers.length * 8}`;
   if (entry !== '*' && entry.replace(/^\*\./, '').includes('*')) return entry.replace(/^.*\*\.?/, '') || '*';

@@ -146,11 +146,26 @@ function lookAt(pattern: string): readonly WrongPattern[] {
 }
 
 export const proxyList: Check = {
-  finds: ['proxy-entry-invalid', 'proxy-pipe-direct'],
+  finds: ['proxy-entry-invalid', 'credentials-over-http', 'proxy-pipe-direct'],
   async run(facts) {
     const value = facts.settings.value('GOPROXY');
     const found: Finding[] = [];
     for (const entry of facts.proxies) {
+      if (entry.kind === 'invalid' && entry.plain !== undefined) {
+        const { host, pathname, href } = entry.plain;
+        const base = href.replace(/\/$/, '');
+        found.push({
+          id: 'credentials-over-http',
+          subject: entry.text,
+          proof: [{ ran: 'go env GOPROXY', got: entry.reason }],
+          fix: typed(
+            `go env -w GOPROXY=${quoted(value.replace(entry.text, `https://${host}${pathname}`.replace(/\/$/, '')))}`,
+            `# ~/.netrc: machine ${facts.network.machineOf(new URL(`https://${host}`))} login USER password TOKEN`,
+            `go env -w GOPROXY=${quoted(value.replace(entry.text, base))}`,
+          ),
+        });
+        continue;
+      }
       if (entry.kind === 'invalid' && !/^["'“]/.test(value))
         found.push({
           id: 'proxy-entry-invalid',
@@ -162,7 +177,7 @@ export const proxyList: Check = {
         found.push({
           id: 'proxy-pipe-direct',
           subject: 'GOPROXY',
-          proof: [{ ran: 'go env GOPROXY', got: facts.proxies.map(({ text }) => text).join(' | ') }],
+          proof: [{ ran: 'go env GOPROXY', got: value }],
           fix: await settingFix(facts, 'GOPROXY', value.replace(/\|(\s*)direct\b/, ',$1direct')),
         });
     }
