@@ -212,9 +212,12 @@ export class GitCommand {
   }
 }
 
+/** Of git and of ssh; hosts frame their word with lines that are empty but for who speaks. */
+const SAYS_NOTHING = /^(?:\*\* )?(?:warning|hint):|^(?:remote|error|fatal):\s*$/i;
+
 /** What git said, fit for a message. */
 export function firstLine(stderr: string): string {
-  const line = stderr.split('\n').find((text) => text.trim() !== '' && !text.startsWith('warning:') && !text.startsWith('hint:'));
+  const line = stderr.split('\n').find((text) => text.trim() !== '' && !SAYS_NOTHING.test(text));
   return line === undefined ? 'it said nothing' : line.replace(/[^\x20-\x7e]/g, '?').slice(0, 300);
 }
 
