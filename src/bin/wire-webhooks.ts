@@ -116,12 +116,12 @@ interface QueuedReport {
   readonly report: Report;
 }
 
-async function queueReports({ metadata, hooks, chat }: Reporting, { event, module, version, ...what }: GateReport): Promise<void> {
+async function queueReports({ metadata, hooks, chat }: Reporting, { event, isNews, module, version, ...what }: GateReport): Promise<void> {
   const report: Report = { module, version, ...what, tag: event.tag };
   const hook = hooks.find(({ name }) => name === event.hook);
   const targets: QueuedReport['target'][] = [
     ...(hook?.report === undefined ? [] : [{ kind: 'host', hook: hook.name } as const]),
-    ...chat.map(({ urlEnv }) => ({ kind: 'chat', urlEnv }) as const),
+    ...(isNews ? chat.map(({ urlEnv }) => ({ kind: 'chat', urlEnv }) as const) : []),
   ];
   for (const target of targets) {
     const payload = JSON.stringify({ target, report } satisfies QueuedReport);

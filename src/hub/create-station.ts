@@ -32,6 +32,7 @@ import type { AnswerOptions, Readiness, Station, Wanted } from './station.ts';
 import { Turns } from './turns.ts';
 import { Usage } from './usage.ts';
 import { openWishes, type Wishes } from './wishes.ts';
+import { VerdictGuard } from './verdict-guard.ts';
 import type { Verdicts } from './verdicts.ts';
 import { warm, type WarmCounts, type WarmParts, type WarmRequest, type WarmWatch } from './warm.ts';
 
@@ -89,6 +90,7 @@ class StationImpl implements HubStation {
   readonly #stored: StoredFiles;
   readonly #files: ModuleFiles;
   readonly #answers: ChangingAnswers;
+  readonly #guard: VerdictGuard;
   readonly #queries: ModuleQueries;
   readonly #warmParts: WarmParts;
 
@@ -144,6 +146,7 @@ class StationImpl implements HubStation {
     });
     const { filler, ahead, privateVersions } = this;
     this.#files = new ModuleFiles({ stored, filler, usage: this.#usage, ahead, clock, homes, privateVersions, limits: fileLimits });
+    this.#guard = new VerdictGuard(parts);
     this.#answers = new ChangingAnswers({ metadata, clock, freshness });
     this.#queries = new ModuleQueries({
       answers: this.#answers,
@@ -152,16 +155,20 @@ class StationImpl implements HubStation {
       verdicts: parts.verdicts,
       file: (...args) => this.#smallText(...args),
     });
-    this.#warmParts = {
+    this.#warmParts = this.#openWarmParts();
+  }
+
+  #openWarmParts(): WarmParts {
+    return {
       fill: async (artefact, signal) => {
-        if (!isAsked(homes.of(artefact.module))) throw await this.privateVersions.missing(artefact);
-        if (this.#isPrivate(artefact.module)) await this.#admitVerdict(artefact.module, artefact.version);
+        if (!isAsked(this.#parts.homes.of(artefact.module))) throw await this.privateVersions.missing(artefact);
+        await this.#guard.admit(artefact.module, artefact.version);
         await this.filler.fill(artefact, 'prefetch', signal);
       },
       receivedBytes: (artefact) => this.filler.receivedBytes(artefact),
-      isStored: (artefact) => stored.has(artefact),
-      row: (artefact) => metadata.file(artefact.key),
-      readMod: (artefact, bytesMax) => wholeBytes(stored.open(artefact), bytesMax),
+      isStored: (artefact) => this.#stored.has(artefact),
+      row: (artefact) => this.#parts.metadata.file(artefact.key),
+      readMod: (artefact, bytesMax) => wholeBytes(this.#stored.open(artefact), bytesMax),
       admit: (module, version) => this.#admit(module, version),
       used: (artefact) => this.#usage.count(artefact.key),
     };
@@ -267,9 +274,7 @@ class StationImpl implements HubStation {
     switch (request.kind) {
       case 'file':
         this.#admit(request.module, request.version);
-        return this.#isPrivate(request.module)
-          ? this.#servePrivate(request, options, signal)
-          : this.#files.serve(artefactOf(request.file, request.module, request.version), options, signal);
+        return this.#file(request, options, signal);
       case 'list':
         this.#admit(request.module);
         this.ahead.listed(request.module);
@@ -288,7 +293,7 @@ class StationImpl implements HubStation {
       case 'sumdb-lookup': {
         this.#admit(request.module, request.version);
         this.#keepBack(request.database, request.module);
-        if (this.#isPrivate(request.module)) await this.#admitVerdict(request.module, request.version);
+        await this.#guard.admit(request.module, request.version);
         const body = await this.#relay(request.database).lookupAnswer(
           request.module,
           request.version,
@@ -324,7 +329,7 @@ class StationImpl implements HubStation {
     const info = parseVersionInfo(Buffer.from(answer.body));
     if (info.ok) {
       this.#admit(module, info.value.version);
-      if (this.#isPrivate(module)) await this.#admitVerdict(module, info.value.version);
+      await this.#guard.admit(module, info.value.version);
     }
     return answer;
   }
@@ -350,42 +355,9 @@ class StationImpl implements HubStation {
     return isPrivateHome(this.#parts.homes.of(module));
   }
 
-  /** Of public modules there are no verdicts. @throws {HubError} policy-denied, not-found */
-  async #admitVerdict(path: ModulePath, version: Version): Promise<void> {
-    const { verdicts } = this.#parts;
-    verdicts.admit(await verdicts.of({ path, version }), { path, version }, { isArchive: this.#isArchive(path) });
-  }
-
-  /** What is held back was so before any of it was stored: who looks again once a file is open misses no hold. */
-  async #servePrivate(
-    { module: path, version, file }: Extract<ProxyRequest, { kind: 'file' }>,
-    options: AnswerOptions,
-    signal: AbortSignal,
-  ): Promise<Served> {
-    const artefact = artefactOf(file, path, version);
-    if (options.isGate === true) return this.#files.serve(artefact, options, signal);
-    await this.#admitVerdict(path, version);
-    if (!this.#isArchive(path)) return this.#files.serve(artefact, options, signal);
-    const { verdicts } = this.#parts;
-    await using stack = new AsyncDisposableStack();
-    let served: Served | HubError;
-    try {
-      served = await this.#files.serve(artefact, options, signal);
-      if (served.kind === 'blob') stack.use(served.blob);
-    } catch (error) {
-      if (!(error instanceof HubError)) throw error;
-      served = error;
-    }
-    verdicts.admit(await verdicts.now({ path, version }), { path, version }, { isArchive: true });
-    if (served instanceof HubError) throw served;
-    stack.move();
-    return served;
-  }
-
-  /** Whether clients see of it what the gate archived, and nothing else. */
-  #isArchive(module: ModulePath): boolean {
-    const home = this.#parts.homes.of(module);
-    return home.kind === 'archive' && home.origin !== undefined;
+  #file({ module, version, file }: ProxyRequest & { kind: 'file' }, options: AnswerOptions, signal: AbortSignal): Promise<Served> {
+    const serve = (): Promise<Served> => this.#files.serve(artefactOf(file, module, version), options, signal);
+    return options.isGate === true ? serve() : this.#guard.serve(module, version, serve);
   }
 
   #relay(name: string): ChecksumRelay {

@@ -249,3 +249,16 @@ gateTest('nothing is held that was served before, nor where versions are made on
   await bench.look({ tag: 'v1.1.0' });
   assert.deepEqual(bench.standings, ['stored: -', 'decided v1.0.0', 'stored: -', 'decided v1.1.0']);
 });
+
+gateTest('a verdict is news once, unless it may have been lost on the way or something else is', async (bench) => {
+  bench.versions.set(`${lib}@v1.0.0`, `module ${lib}\n`);
+  await bench.look();
+  await bench.look();
+  await bench.look({}, 2);
+  bench.commitNow = 'b'.repeat(40);
+  await bench.look();
+  assert.deepEqual(
+    bench.reports.map(({ isNews }) => isNews),
+    [true, false, true, true],
+  );
+});

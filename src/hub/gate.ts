@@ -65,6 +65,8 @@ export interface GateReport {
   readonly commit: string | undefined;
   /** What is worth a word beside the verdict: a moved tag. */
   readonly note: string | undefined;
+  /** False of a verdict that stood before: hosts send several events for one tag, and people want to hear of it once. */
+  readonly isNews: boolean;
 }
 
 export interface TagGateParts {
@@ -97,6 +99,14 @@ const blocking: ReadonlySet<ErrorCode> = new Set([
 interface Candidate {
   readonly path: string;
   readonly modules: readonly ModuleAt[];
+}
+
+interface Judged {
+  readonly verdict: Verdict;
+  readonly commit?: string | undefined;
+  readonly note?: string | undefined;
+  /** It was decided in this look. */
+  readonly isNew: boolean;
 }
 
 interface Attempt {
@@ -161,7 +171,7 @@ export class TagGate {
     for (const module of modules) {
       const seen = await this.#judge(module, attempt);
       if (seen === undefined) continue;
-      const { verdict, commit, note } = seen;
+      const { verdict, commit, note, isNew } = seen;
       const { path, version } = module;
       this.#parts.events.gated({ module: path, version, verdict: verdict.kind, reason: verdict.reason });
       await this.#parts.ports.report({
@@ -173,6 +183,8 @@ export class TagGate {
         reason: verdict.reason,
         commit: commit ?? event.commit,
         note,
+        // A look that was begun before may have ended between its verdict and its report.
+        isNews: isNew || note !== undefined || attempt.attempts > 1,
       });
       return [`${verdict.kind} ${nameOf(module)}: ${verdict.reason}`, ...(note === undefined ? [] : [note])].join('; ');
     }
@@ -180,26 +192,23 @@ export class TagGate {
   }
 
   /** Undefined: there is no such version. */
-  async #judge(
-    module: ModuleAt,
-    attempt: Attempt,
-  ): Promise<{ readonly verdict: Verdict; readonly commit?: string | undefined; readonly note?: string | undefined } | undefined> {
+  async #judge(module: ModuleAt, attempt: Attempt): Promise<Judged | undefined> {
     const { ports, verdicts } = this.#parts;
     const standing = decidedOf(await verdicts.of(module));
-    if (standing?.kind === 'block') return { verdict: standing };
+    if (standing?.kind === 'block') return { verdict: standing, isNew: false };
     const named = ports.policy(module);
-    if (standing === undefined && named.kind === 'deny') return { verdict: await this.#block(module, named.reason) };
+    if (standing === undefined && named.kind === 'deny') return { verdict: await this.#block(module, named.reason), isNew: true };
     let seen: SeenVersion;
     try {
       seen = await ports.look(module, attempt.signal);
     } catch (error) {
       if (codeOf(error) === 'not-found') return undefined;
       if (standing !== undefined || !isBlocking(error)) throw error;
-      return { verdict: await this.#block(module, messageOf(error)) };
+      return { verdict: await this.#block(module, messageOf(error)), isNew: true };
     }
     const note = await this.#noteOfMove(module, seen);
     const commit = seen.commit ?? seen.commitNow;
-    return { verdict: standing ?? (await this.#decide(module, seen, attempt)), commit, note };
+    return { verdict: standing ?? (await this.#decide(module, seen, attempt)), commit, note, isNew: standing === undefined };
   }
 
   async #decide(module: ModuleAt, { goMod: looked, isStored }: SeenVersion, attempt: Attempt): Promise<Verdict> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { test } from 'node:test';
+import { FAILURES_CHECKED_MAX } from '../hub/log-ins.ts';
 import { createPrivateNames, noPrivateNames } from '../policy/private-names.ts';
 import { accessOf, type FakeAccess } from './fake-access.ts';
 import { Exchange } from './exchange.ts';
@@ -185,6 +186,26 @@ test('too many failures of one address are 429, and right credentials are taken 
       [20],
     );
   }));
+
+for (const isTrusted of [true, false])
+  test(`behind a proxy that is ${isTrusted ? 'trusted a new token is taken while somebody else guesses' : 'not trusted all have one address, whatever they say'}`, () =>
+    withHub(
+      [],
+      async ({ access, get }) => {
+        const from = (address: string): { headers: Record<string, string> } => ({
+          headers: { 'x-forwarded-for': `127.0.0.1, ${address}` },
+        });
+        for (let turn = 0; turn < FAILURES_CHECKED_MAX; turn += 1)
+          await get('/rsc.io/quote/@v/list', `Bearer wrong${turn}`, from('192.0.2.1'));
+        const token = access.give('new', ['read']);
+        assert.equal((await get('/rsc.io/quote/@v/list', `Bearer ${token}`, from('192.0.2.1'))).status, 429);
+        assert.equal((await get('/rsc.io/quote/@v/list', `Bearer ${token}`, from('192.0.2.2'))).status, isTrusted ? 200 : 429);
+        const told = await access.told();
+        const failed = told.find(({ act }) => act === 'log-in.failed');
+        assert.equal(failed?.actor, isTrusted ? '192.0.2.1' : '127.0.0.1');
+      },
+      { publicUrl: 'https://hub.example', trustedProxies: isTrusted ? [{ address: '127.0.0.1', bits: 32 }] : [] },
+    ));
 
 test('records and the index of private modules need the right to audit', () =>
   withHub(

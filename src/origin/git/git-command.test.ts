@@ -99,3 +99,28 @@ test('what nobody waits for takes half of the processes at most, and goes first 
     await rm(folder, { recursive: true });
   }
 });
+
+test('work that holds a lock ahead of need comes a few at once, and waits no longer when somebody waits for it', async () => {
+  const environment = { PATH: process.env['PATH'] };
+  const git = new GitCommand({ home: tmpdir(), environment, processesMax: 1, networkProcessesMax: 4, serverProcessesMax: 4 });
+  const { signal } = new AbortController();
+  const ahead: Urgency = { priority: 'prefetch' };
+  const [first] = [await git.placeAhead(ahead, signal), await git.placeAhead(ahead, signal)];
+  (await git.placeAhead({ priority: 'waited-for' }, signal))[Symbol.dispose]();
+  const raise = new AbortController();
+  const raised = git.placeAhead({ ...ahead, raised: raise.signal }, signal);
+  let isThird = false;
+  const third = git.placeAhead(ahead, signal).then(() => (isThird = true));
+  raise.abort();
+  (await raised)[Symbol.dispose]();
+  assert.equal(isThird, false);
+  first?.[Symbol.dispose]();
+  await third;
+  const left = new AbortController();
+  const leaver = git.placeAhead(ahead, left.signal);
+  left.abort(new Error('the caller left'));
+  await assert.rejects(leaver, /the caller left/);
+  const stopped = git.placeAhead(ahead, signal);
+  await git[Symbol.asyncDispose]();
+  await assert.rejects(stopped, { code: 'canceled' });
+});

@@ -12,7 +12,7 @@ import { mkdir } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { dirname } from 'node:path';
 import { HubError } from '../../base/errors.ts';
-import { Gate, type Urgency } from '../../base/gate.ts';
+import { Gate, priorityOf, type Urgency } from '../../base/gate.ts';
 
 export interface GitCommandOptions {
   /** An empty folder, made when it is not there. */
@@ -91,6 +91,8 @@ export class GitCommand {
   readonly #gates: Record<GitRun['kind'], Gate>;
   /** Of servers that somebody talks to or waits for at this moment. */
   readonly #servers = new Map<string, Gate>();
+  /** Of work that is done ahead of need and holds what others may wait for. */
+  readonly #ahead: Gate;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   #homeMade: Promise<unknown> | undefined;
@@ -99,6 +101,7 @@ export class GitCommand {
     this.#options = options;
     const gate = (slotsMax: number): Gate => new Gate({ slotsMax, queueMax: QUEUE_MAX, prefetchShare: PREFETCH_SHARE });
     const { processesMax, networkProcessesMax } = options;
+    this.#ahead = new Gate({ slotsMax: Math.max(1, Math.floor(networkProcessesMax * PREFETCH_SHARE)), queueMax: QUEUE_MAX });
     this.#gates = { network: gate(networkProcessesMax), archive: gate(processesMax), local: gate(4 * processesMax) };
   }
 
@@ -118,6 +121,23 @@ export class GitCommand {
     const process = await this.#start(run, signal);
     yield* process.output;
     if (process.code() !== 0) throw new HubError('upstream-invalid', `git ${run.args[0]} failed: ${firstLine(process.stderr())}`);
+  }
+
+  /**
+   * To be held by work that talks to servers while it holds a lock, and taken before that: what nobody waits for comes by turns, a few at once, and goes on
+   * without a place as soon as somebody does. @throws {HubError} overloaded; the signal's reason
+   */
+  async placeAhead(urgency: Urgency, signal: AbortSignal): Promise<Disposable> {
+    const { raised } = urgency;
+    if (priorityOf(urgency) === 'waited-for') return { [Symbol.dispose]: () => {} };
+    const limits = [signal, this.#stop.signal, ...(raised === undefined ? [] : [raised])];
+    try {
+      return { [Symbol.dispose]: await this.#ahead.enter({ priority: 'prefetch' }, AbortSignal.any(limits)) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (this.#stop.signal.aborted || raised?.aborted !== true) throw error;
+      return { [Symbol.dispose]: () => {} };
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -212,9 +232,12 @@ export class GitCommand {
   }
 }
 
+/** Of git and of ssh; hosts frame their word with lines that are empty but for who speaks. */
+const SAYS_NOTHING = /^(?:\*\* )?(?:warning|hint):|^(?:remote|error|fatal):\s*$/i;
+
 /** What git said, fit for a message. */
 export function firstLine(stderr: string): string {
-  const line = stderr.split('\n').find((text) => text.trim() !== '' && !text.startsWith('warning:') && !text.startsWith('hint:'));
+  const line = stderr.split('\n').find((text) => text.trim() !== '' && !SAYS_NOTHING.test(text));
   return line === undefined ? 'it said nothing' : line.replace(/[^\x20-\x7e]/g, '?').slice(0, 300);
 }
 

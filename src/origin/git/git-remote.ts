@@ -106,9 +106,9 @@ function shellQuoted(word: string): string {
 export type RemoteFault = 'absent' | 'refused' | 'unclear' | 'trouble';
 
 const REFUSED =
-  /authentication failed|could not read (?:username|password)|returned error: 40[13]\b|permission denied|access denied|host key verification failed|terminal prompts disabled/i;
+  /authentication failed|could not read (?:username|password)|returned error: 40[13]\b|permission denied|access denied|host key verification failed|terminal prompts disabled|is not authorized to/i;
 const ABSENT =
-  /returned error: 4(?:04|10)\b|repository .* not found|repository not found|does not appear to be a git repository|repository .* does not exist|no such repository|project .*not (?:be )?found|could not be found|not exported/i;
+  /returned error: 4(?:04|10)\b|repository .* not found|repository not found|does not appear to be a git repository|repository .* does not exist|no such repository|project .*not (?:be )?found|could not be found|not exported|repository does not exist|cannot find repository|invalid repository path|invalid repo name/i;
 const UNCLEAR =
   /not valid: is this a git repository|invalid server response|returned error: 3\d\d\b|unable to update url base from redirection|unexpected redirect/i;
 

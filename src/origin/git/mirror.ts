@@ -129,14 +129,13 @@ export class Mirror {
   async fetched(refs: Refs, urgency: Urgency, signal: AbortSignal): Promise<Refs> {
     if ((await this.stored())?.text === refs.text) return refs;
     const { exclusively, lockKey } = this.#options;
-    // One that is under way holds the lock, or will have it first.
+    // One that is under way will have the lock first.
     this.#fetches.hurry(urgency);
-    return this.#fetches.do(
-      refs.text,
-      urgency,
-      (shared, flight) => exclusively(lockKey, (held) => this.#fetch(refs, shared, held), flight),
-      signal,
-    );
+    const fetch = async (shared: Urgency, flight: AbortSignal): Promise<Refs> => {
+      using _place = await this.#options.git.placeAhead(shared, flight);
+      return await exclusively(lockKey, (held) => this.#fetch(refs, held), flight);
+    };
+    return this.#fetches.do(refs.text, urgency, fetch, signal);
   }
 
   /** To be called when something that is listed cannot be read: from the next question on the mirror is made anew, at most once in {@link REMAKE_MS}. */
@@ -161,17 +160,17 @@ export class Mirror {
     return listing.refs;
   }
 
-  /** Under the lock. */
-  async #fetch(wanted: Refs, urgency: Urgency, signal: AbortSignal): Promise<Refs> {
+  /** Under the lock, for which somebody in another process may wait: nothing here takes its turn after others. */
+  async #fetch(wanted: Refs, signal: AbortSignal): Promise<Refs> {
     const stored = await this.#readStored();
     if (stored?.text === wanted.text) return (this.#stored = stored);
     await this.#prepare(wanted, signal);
     // Between listing and fetching somebody may have pushed: what is named then has to be here as well.
     let refs = wanted;
     for (let round = 0; ; round++) {
-      await this.#transfer(refs, urgency, signal);
+      await this.#transfer(refs, signal);
       if (await this.#matches(refs, signal)) break;
-      const after = await this.#list(urgency, signal);
+      const after = await this.#list(WAITED_FOR, signal);
       // A name that git does not take is never here, however often it is fetched.
       if (after.text === refs.text) break;
       if (round >= 3)
@@ -184,7 +183,7 @@ export class Mirror {
     return (this.#stored = refs);
   }
 
-  async #transfer(refs: Refs, urgency: Urgency, signal: AbortSignal): Promise<void> {
+  async #transfer(refs: Refs, signal: AbortSignal): Promise<void> {
     if (refs.hashes.size === 0) return;
     const { remote, limits } = this.#options;
     const heads = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'];
@@ -212,7 +211,7 @@ export class Mirror {
           args: [...args, '--end-of-options', remote.url, ...specs],
           repository: this.folder,
           kind: 'network',
-          urgency,
+          urgency: WAITED_FOR,
           server: new URL(remote.url).host,
           timeoutMs: limits.transferMs,
           outputBytesMax: OUTPUT_BYTES_MAX,
@@ -302,7 +301,6 @@ export class Mirror {
 
   #runLocal(args: readonly string[], signal: AbortSignal, outputBytesMax = OUTPUT_BYTES_MAX): Promise<GitResult> {
     const { git, limits } = this.#options;
-    // Who holds the lock is not to wait for long.
     const run = {
       args,
       repository: this.folder,

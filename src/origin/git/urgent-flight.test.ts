@@ -10,7 +10,7 @@ function flight(): {
   readonly flights: UrgentFlight<string>;
   readonly begun: Urgency[];
   readonly end: () => void;
-  start(urgency: Urgency, key?: string): Promise<string>;
+  readonly start: (urgency: Urgency, key?: string) => Promise<string>;
 } {
   const flights = new UrgentFlight<string>();
   const { promise, resolve } = Promise.withResolvers<string>();
