@@ -18,7 +18,7 @@ import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
 import { Gatekeeper, type Refusal, type ServerAccess } from './gatekeeper.ts';
-import { FRONT_PAGE_VARIES, frontPageFor, frontPageHeaders, listSdksHere, wantsHtml } from './front-page.ts';
+import { FRONT_PAGE_VARIES, frontPageFor, pageHeaders, listSdksHere, wantsHtml } from './front-page.ts';
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
@@ -273,7 +273,7 @@ export class Answering {
     const more = ['Vary', FRONT_PAGE_VARIES];
     if (!wantsHtml(headers)) return this.#text(exchange, welcomePage(facts, headers['accept-language']), more);
     const page = frontPageFor(headers, facts, await this.#readinessReport.get(), await this.#sdksHere.get());
-    sendText(this.#sender, exchange, 200, HTML, page, ['Cache-Control', NO_STORE, ...more, ...frontPageHeaders]);
+    sendText(this.#sender, exchange, 200, HTML, page, ['Cache-Control', NO_STORE, ...more, ...pageHeaders]);
   }
 
   #clientFacts(exchange: Exchange): ClientFacts {
