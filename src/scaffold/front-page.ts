@@ -159,7 +159,7 @@ function alsoHere(say: Say): string {
 <ul>
 ${items.join('\n')}
 </ul>
-<p>${say(texts.docs)}</p>
+<p>${say(texts.docs)} ${docs.map(({ page, means }) => `<a href="docs/${page}.md">${say(means)}</a>`).join(' · ')} · <a href="docs/">${say(texts.allDocs)}</a></p>
 </section>`;
 }
 
@@ -167,6 +167,14 @@ const links: readonly { readonly path: string; readonly means: BothLanguages }[]
   { path: '/-/readyz', means: { en: 'the state of the hub, in full', zh: '本站的详细状态' } },
   { path: '/index', means: { en: 'the module versions that are stored', zh: '已存储的模块版本' } },
   { path: '/-/metrics', means: { en: 'figures for Prometheus', zh: 'Prometheus 指标' } },
+];
+
+const docs: readonly { readonly page: string; readonly means: BothLanguages }[] = [
+  { page: 'client-setup', means: { en: 'your machine', zh: '设置电脑' } },
+  { page: 'sdk', means: { en: 'Go SDKs', zh: 'Go SDK' } },
+  { page: 'doctor', means: { en: 'when something is wrong', zh: '排除故障' } },
+  { page: 'proxies', means: { en: 'outbound proxies', zh: '出站代理' } },
+  { page: 'private-modules', means: { en: 'private modules', zh: '私有模块' } },
 ];
 
 const texts = {
@@ -203,8 +211,6 @@ const texts = {
   },
   withGo: { en: 'No Go yet? This line installs it first, into your home folder:', zh: '还没有 Go？用这一行先将其安装到您的主目录：' },
   more: { en: 'Also here', zh: '此外' },
-  docs: {
-    en: 'Documentation is in the folder <code>docs</code> of goyi: <code>client-setup.md</code> for your machine, <code>proxies.md</code> for proxies, <code>operations.md</code> for the hub.',
-    zh: '文档在 goyi 的 <code>docs</code> 目录中：<code>client-setup.md</code>（设置电脑）、<code>proxies.md</code>（代理）、<code>operations.md</code>（运维）。',
-  },
+  docs: { en: 'Documentation:', zh: '文档（英文）：' },
+  allDocs: { en: 'all pages', zh: '全部' },
 } as const satisfies Readonly<Record<string, BothLanguages>>;

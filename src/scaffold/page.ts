@@ -29,7 +29,7 @@ code{font-size:.875em}
 pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);white-space:pre-wrap;overflow-wrap:anywhere;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
 pre code{font-size:1em}
 pre:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
-p>code{white-space:nowrap;padding:.1em .3em;border-radius:.25rem;background:var(--box)}
+p>code{padding:.1em .3em;border-radius:.25rem;background:var(--box)}
 header strong{color:var(--bad)}
 .health{margin-top:1rem;font-weight:600}
 .health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
@@ -41,6 +41,10 @@ dl{margin:0}dt{margin-top:1rem;font-weight:600}dd{margin:0;color:var(--soft)}dd 
 ul{padding-left:1.2rem}
 summary{cursor:pointer;margin:.25rem 0;width:fit-content}
 footer{margin-top:2.5rem}
+table{display:block;overflow-x:auto;border-collapse:collapse;margin:.75rem 0;font-size:.9rem}
+th,td{padding:.35rem .9rem .35rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:break-word}
+th{border-top:0;color:var(--soft);font-weight:600}
+li{margin:.25rem 0}
 .files{padding:0;list-style:none}
 .files li{margin:.75rem 0}
 .files span{color:var(--soft);font-size:.9rem}

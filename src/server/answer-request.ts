@@ -25,6 +25,7 @@ import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.t
 import { formatIndex, INDEX_CONTENT_TYPE, INDEX_LIMIT_MAX, type IndexQuery, parseIndexQuery } from './index-feed.ts';
 import type { ServerLimits } from './limits.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
+import { answerManual, type Manual } from './manual.ts';
 import { parseTarget, route, type Route } from './router.ts';
 import { NO_STORE, sendServed, sendText, shortLived, TEXT, type Sender } from './send-answer.ts';
 import { STATUS_CLIENT_LEFT, statusOfFailure } from './status.ts';
@@ -37,6 +38,7 @@ export interface AnsweringParts {
   readonly sdks: SdkAnswersParts['sdks'];
   readonly executables: SdkAnswersParts['executables'];
   readonly sdkProofs?: SdkAnswersParts['sdkProofs'];
+  readonly manual?: Manual | undefined;
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: ServerAccess;
@@ -60,7 +62,7 @@ export interface AnsweringParts {
 }
 
 /** What is not open to everybody. */
-type GuardedRoute = Exclude<Route, { kind: 'welcome' | 'setup' | 'healthz' | 'readyz' }>;
+type GuardedRoute = Exclude<Route, { kind: 'welcome' | 'setup' | 'manual' | 'healthz' | 'readyz' }>;
 
 const SHELL_SCRIPT = 'text/x-shellscript; charset=utf-8';
 
@@ -141,6 +143,13 @@ export class Answering {
         return this.#welcome(exchange);
       case 'setup':
         return this.#setup(exchange, asked.shell);
+      case 'manual':
+        return answerManual(
+          exchange,
+          asked.name,
+          { manual: this.#parts.manual, addressOf: (one) => this.#clientFacts(one).address },
+          this.#sender,
+        );
       default:
         break;
     }
