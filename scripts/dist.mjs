@@ -67,9 +67,11 @@ async function bundle(name, file) {
 function make(platform) {
   const output = join(out, `goyi-${platform}`);
   const config = join(work, 'sea.json');
-  const assets = Object.fromEntries(
-    threads.map((thread) => thread.split('/')[1]).map((name) => [`${name}.mjs`, join(work, `${name}.mjs`)]),
-  );
+  const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  const assets = Object.fromEntries([
+    ...threads.map((thread) => thread.split('/')[1]).map((name) => [`${name}.mjs`, join(work, `${name}.mjs`)]),
+    ...pages.map((name) => [name, join(root, 'docs', name)]),
+  ]);
   const settings = {
     main: join(work, 'goyi.mjs'),
     mainFormat: 'module',

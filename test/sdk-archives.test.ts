@@ -60,7 +60,7 @@ test('the lists have the form of golang.google.cn/dl, the supported releases or 
 
   const page = await ask(hub, 'dl/', { headers: { 'accept-language': 'zh-CN,zh;q=0.9' } });
   assert.equal(page.headers.get('content-type'), 'text/html; charset=utf-8');
-  assert.match(page.body.toString(), /<html lang="zh">[\s\S]*go1\.30\.2\.windows-amd64\.zip/);
+  assert.match(page.body.toString(), /<html lang="zh-CN">[\s\S]*go1\.30\.2\.windows-amd64\.zip/);
   assert.doesNotMatch(page.body.toString(), /go1\.31rc1|<script/);
   assert.match((await ask(hub, 'dl/?include=all')).body.toString(), /<html lang="en">[\s\S]*go1\.31rc1/);
 });

@@ -68,7 +68,8 @@ class Colleague {
       const child = execFile(command, [...args], { env: whole, cwd: this.home, timeout: 60_000 }, (_error, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, output: stdout + stderr }),
       );
-      child.stdin?.end(input);
+      // The go command reads nothing, and may be gone by then.
+      child.stdin?.on('error', () => {}).end(input);
     });
   }
 }

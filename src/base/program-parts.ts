@@ -5,6 +5,9 @@
 export interface Bundle {
   /** The whole code of a thread's entry module. */
   threadCode(name: string): string;
+  /** Names of the pages of the documentation. */
+  textNames(): readonly string[];
+  text(name: string): string;
   /** The argument that makes the executable run the entry of a process. */
   entryArgument(name: string): string;
 }
@@ -28,6 +31,16 @@ export function processEntry(
   beside: string,
 ): { readonly kind: 'file'; readonly url: URL } | { readonly kind: 'argument'; readonly argument: string } {
   return bundle === undefined ? { kind: 'file', url: besideUrl(name, beside) } : { kind: 'argument', argument: bundle.entryArgument(name) };
+}
+
+/** Undefined: this is no single executable, and they are files. */
+export function bundledTexts(): readonly string[] | undefined {
+  return bundle?.textNames();
+}
+
+/** One of {@link bundledTexts}. */
+export function bundledText(name: string): string {
+  return bundle?.text(name) ?? '';
 }
 
 function besideUrl(name: string, beside: string): URL {

@@ -2,7 +2,7 @@
  * The entry of the single executable, which has no files of its own: the code of threads lies in it as assets, and its processes are itself with an
  * argument more. `scripts/dist.mjs` makes it.
  */
-import { getAsset } from 'node:sea';
+import { getAsset, getAssetKeys } from 'node:sea';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { useBundle } from '../base/program-parts.ts';
@@ -14,6 +14,8 @@ const ENTRY = '--goyi-entry=';
 
 useBundle({
   threadCode: (name) => getAsset(`${name}.mjs`, 'utf8'),
+  textNames: () => getAssetKeys().filter((name) => name.endsWith('.md')),
+  text: (name) => getAsset(name, 'utf8'),
   entryArgument: (name) => ENTRY + name,
 });
 

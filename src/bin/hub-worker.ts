@@ -11,6 +11,7 @@ import { createHubServer, type HubServer, type TlsMaterial } from '../server/htt
 import { aggregate, createTelemetry, type MetricsSnapshot, type Telemetry } from '../server/telemetry.ts';
 import { openAccess, sendsInClear } from './access.ts';
 import { collectWhenIdle } from './idle-collection.ts';
+import { manual } from './manual.ts';
 import { publicFacts, readOwnSigners } from './own-keys.ts';
 import { openProcessLog } from './process-log.ts';
 import { openSdkProofs } from './sdk-proofs.ts';
@@ -56,6 +57,7 @@ class HubWorker {
       sdks: hub.sdks,
       executables: new Executables(hub.store),
       sdkProofs: openSdkProofs(config, hub),
+      manual,
       hooks: webhooks?.hooks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { FRONT_PAGE_POLICY, frontPage, type FrontPageFacts } from './front-page.ts';
+import { frontPage, type FrontPageFacts } from './front-page.ts';
+import { PAGE_POLICY } from './page.ts';
 
 const facts: FrontPageFacts = {
   address: 'https://goyi.example',
@@ -119,8 +120,8 @@ test('whatever the facts hold, it is text on the page', () => {
 
 test('the policy lets in the one style of the page, and no script', () => {
   const [, style = ''] = /<style>(.*)<\/style>/s.exec(frontPage(facts, { language: 'en', system: 'other' })) ?? [];
-  assert.ok(FRONT_PAGE_POLICY.includes(`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';`));
-  assert.match(FRONT_PAGE_POLICY, /^default-src 'none';/);
-  assert.doesNotMatch(FRONT_PAGE_POLICY, /script-src|unsafe|\*/);
+  assert.ok(PAGE_POLICY.includes(`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';`));
+  assert.match(PAGE_POLICY, /^default-src 'none';/);
+  assert.doesNotMatch(PAGE_POLICY, /script-src|unsafe|\*/);
   assert.doesNotMatch(frontPage(facts, { language: 'en', system: 'other' }), /\s(?:style|on\w+)=/);
 });

@@ -1,9 +1,9 @@
 /**
- * The page that a new colleague sees first: one document without a script, a picture or anything else to load. Its style is inline, and the policy that goes
- * with it lets just that style in, by its hash. Whatever comes from outside is escaped, however harmless it should be.
+ * The page that a new colleague sees first: one document without a script, a picture or anything else to load. Whatever comes from outside is escaped,
+ * however harmless it should be.
  */
-import { createHash } from 'node:crypto';
 import { type BothLanguages, type ClientFacts, type ClientSetting, clientSettings } from './client-settings.ts';
+import { command, escapeHtml, pageStyle } from './page.ts';
 import { shellQuote } from './setup-sh.ts';
 
 export interface FrontPageFacts extends ClientFacts {
@@ -41,7 +41,7 @@ export function frontPage(facts: FrontPageFacts, reader: Reader): string {
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">
 <title>${say(texts.title)} · goyi</title>
-<style>${style}</style>
+<style>${pageStyle}</style>
 </head>
 <body>
 <header>
@@ -116,11 +116,6 @@ ${command(undo)}
 </details>`;
 }
 
-/** A press selects the whole of it. */
-function command(text: string): string {
-  return `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>`;
-}
-
 function byHandSection(facts: FrontPageFacts, say: Say): string {
   const rows = clientSettings(facts).map(
     (setting) => `<dt>${setting.name}</dt>
@@ -164,7 +159,7 @@ function alsoHere(say: Say): string {
 <ul>
 ${items.join('\n')}
 </ul>
-<p>${say(texts.docs)}</p>
+<p>${say(texts.docs)} ${docs.map(({ page, means }) => `<a href="docs/${page}.md">${say(means)}</a>`).join(' · ')} · <a href="docs/">${say(texts.allDocs)}</a></p>
 </section>`;
 }
 
@@ -172,6 +167,14 @@ const links: readonly { readonly path: string; readonly means: BothLanguages }[]
   { path: '/-/readyz', means: { en: 'the state of the hub, in full', zh: '本站的详细状态' } },
   { path: '/index', means: { en: 'the module versions that are stored', zh: '已存储的模块版本' } },
   { path: '/-/metrics', means: { en: 'figures for Prometheus', zh: 'Prometheus 指标' } },
+];
+
+const docs: readonly { readonly page: string; readonly means: BothLanguages }[] = [
+  { page: 'client-setup', means: { en: 'your machine', zh: '设置电脑' } },
+  { page: 'sdk', means: { en: 'Go SDKs', zh: 'Go SDK' } },
+  { page: 'doctor', means: { en: 'when something is wrong', zh: '排除故障' } },
+  { page: 'proxies', means: { en: 'outbound proxies', zh: '出站代理' } },
+  { page: 'private-modules', means: { en: 'private modules', zh: '私有模块' } },
 ];
 
 const texts = {
@@ -208,52 +211,6 @@ const texts = {
   },
   withGo: { en: 'No Go yet? This line installs it first, into your home folder:', zh: '还没有 Go？用这一行先将其安装到您的主目录：' },
   more: { en: 'Also here', zh: '此外' },
-  docs: {
-    en: 'Documentation is in the folder <code>docs</code> of goyi: <code>client-setup.md</code> for your machine, <code>proxies.md</code> for proxies, <code>operations.md</code> for the hub.',
-    zh: '文档在 goyi 的 <code>docs</code> 目录中：<code>client-setup.md</code>（设置电脑）、<code>proxies.md</code>（代理）、<code>operations.md</code>（运维）。',
-  },
+  docs: { en: 'Documentation:', zh: '文档（英文）：' },
+  allDocs: { en: 'all pages', zh: '全部' },
 } as const satisfies Readonly<Record<string, BothLanguages>>;
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
-}
-
-const style = `
-:root{color-scheme:light dark;--paper:#fbfaf7;--ink:#1d1d1b;--soft:#5c5b57;--line:#dddad2;--box:#f1efe9;--link:#0b5a8f;--good:#1d6b3a;--fair:#8a5a00;--bad:#a3231f}
-@media(prefers-color-scheme:dark){:root{--paper:#17181a;--ink:#e7e5df;--soft:#a3a19a;--line:#36373a;--box:#222427;--link:#7cbcf0;--good:#6fce90;--fair:#e3b255;--bad:#ff8a80}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:46rem;padding:2.5rem 1.25rem 3rem;background:var(--paper);color:var(--ink);font:1rem/1.6 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;overflow-wrap:break-word}
-h1{margin:0;font-size:2rem;line-height:1.2;letter-spacing:-.01em}
-h1 span{color:var(--soft);font-weight:400}
-h2{margin:2.25rem 0 .5rem;padding-top:1.25rem;border-top:1px solid var(--line);font-size:1.2rem;line-height:1.3}
-h3{margin:1rem 0 .25rem;font-size:.9rem;font-weight:600;color:var(--soft)}
-p{margin:.5rem 0}
-a{color:var(--link)}
-pre,code{font-family:ui-monospace,"SF Mono",Consolas,"Liberation Mono",monospace}
-code{font-size:.875em}
-pre{margin:.25rem 0;padding:.6rem .8rem;border:1px solid var(--line);border-radius:.4rem;background:var(--box);white-space:pre-wrap;overflow-wrap:anywhere;font-size:.9rem;line-height:1.5;-webkit-user-select:all;user-select:all}
-pre code{font-size:1em}
-pre:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
-p>code{white-space:nowrap;padding:.1em .3em;border-radius:.25rem;background:var(--box)}
-header strong{color:var(--bad)}
-.health{margin-top:1rem;font-weight:600}
-.health::before{content:"";display:inline-block;width:.65em;height:.65em;margin-right:.5em;border-radius:50%;background:currentcolor}
-.good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}
-.aside{margin-top:.75rem;color:var(--soft);font-size:.9rem}
-.reasons{margin:.25rem 0;padding-left:1.2rem;color:var(--soft);font-size:.9rem}
-summary,footer{color:var(--soft);font-size:.875rem}
-dl{margin:0}dt{margin-top:1rem;font-weight:600}dd{margin:0;color:var(--soft)}dd pre{color:var(--ink)}
-ul{padding-left:1.2rem}
-summary{cursor:pointer;margin:.25rem 0;width:fit-content}
-footer{margin-top:2.5rem}
-`;
-
-/** Of the page: nothing is loaded, run, sent or framed; the one style is known by its hash. */
-export const FRONT_PAGE_POLICY: string = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
-  'img-src data:',
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');

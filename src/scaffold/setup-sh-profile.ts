@@ -78,11 +78,11 @@ put_block() {
 
 # The line end before the block is ours as well.
 remove_block() {
-  bounds=$(LC_ALL=C awk -v open="$block_open" -v close="$block_close" '
+  bounds=$(LC_ALL=C awk -v first="$block_open" -v last="$block_close" '
     BEGIN { start = end = -1 }
-    $0 == open && start < 0 { start = at ? at - 1 : 0 }
+    $0 == first && start < 0 { start = at ? at - 1 : 0 }
     { at += length($0) + 1 }
-    $0 == close && start >= 0 && end < 0 { end = at }
+    $0 == last && start >= 0 && end < 0 { end = at }
     END { if (end >= 0) print start, end }' "$1")
   if [ -z "$bounds" ]; then return 0; fi
   {

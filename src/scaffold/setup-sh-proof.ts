@@ -22,7 +22,7 @@ prove_go() {
   proved=
   origin=official
   database=@DATABASE@
-  if list_releases && printf '%s\n' "$list" | tr '{}' '\n\n' | grep -F "\"$name.tar.gz\"" | grep -q toolchain-module; then origin=toolchain-module; fi
+  if list_releases && printf '%s' "$list" | tr -d '\n' | tr '{}' '\n\n' | grep -F "\"$name.tar.gz\"" | grep -q toolchain-module; then origin=toolchain-module; fi
   if [ "$origin" = official ] || [ -z "$database" ]; then
     say "compared with the SHA-256 that the hub gives; there is no proof of this archive in a checksum database" \
       "已与本站给出的 SHA-256 比对；校验数据库中没有此归档的证明"

@@ -264,6 +264,7 @@ put_back() {
   if [ -f "$sdk_undo" ]; then remove_sdks; fi
   if [ "$mode" = dry-undo ]; then return 0; fi
   rm -f "$undo_file"
+  rmdir "$state" 2>/dev/null || true
   say "put back" "已恢复"
 }
 

@@ -19,7 +19,7 @@ import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
 import { type Exchange, type FailureCode, hasBody, type RequestKind } from './exchange.ts';
 import { Gatekeeper, type Refusal, type ServerAccess } from './gatekeeper.ts';
-import { FRONT_PAGE_VARIES, frontPageFor, frontPageHeaders, listSdksHere, wantsHtml } from './front-page.ts';
+import { FRONT_PAGE_VARIES, frontPageFor, pageHeaders, listSdksHere, wantsHtml } from './front-page.ts';
 import { askedAbout, goGetPage, HTML } from './go-get-page.ts';
 import { reportReadiness, type ReadinessReport } from './health.ts';
 import { HookAnswers, type HookParts, isHookTarget } from './hooks/answer-hook.ts';
@@ -27,6 +27,7 @@ import { formatIndex, INDEX_CONTENT_TYPE, INDEX_LIMIT_MAX, type IndexQuery, pars
 import type { ServerLimits } from './limits.ts';
 import { Peers } from './peers.ts';
 import { clipped, formatErrorBody, printable } from './printable.ts';
+import { answerManual, type Manual } from './manual.ts';
 import { parseTarget, route, type Route } from './router.ts';
 import { NO_STORE, sendServed, sendText, shortLived, TEXT, type Sender } from './send-answer.ts';
 import { STATUS_CLIENT_LEFT, statusOfFailure } from './status.ts';
@@ -39,6 +40,7 @@ export interface AnsweringParts {
   readonly sdks: SdkAnswersParts['sdks'];
   readonly executables: SdkAnswersParts['executables'];
   readonly sdkProofs?: SdkAnswersParts['sdkProofs'];
+  readonly manual?: Manual | undefined;
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: ServerAccess;
@@ -64,7 +66,7 @@ export interface AnsweringParts {
 }
 
 /** What is not open to everybody. */
-type GuardedRoute = Exclude<Route, { kind: 'welcome' | 'setup' | 'healthz' | 'readyz' }>;
+type GuardedRoute = Exclude<Route, { kind: 'welcome' | 'setup' | 'manual' | 'healthz' | 'readyz' }>;
 
 const SHELL_SCRIPT = 'text/x-shellscript; charset=utf-8';
 
@@ -148,6 +150,13 @@ export class Answering {
         return this.#welcome(exchange);
       case 'setup':
         return this.#setup(exchange, asked.shell);
+      case 'manual':
+        return answerManual(
+          exchange,
+          asked.name,
+          { manual: this.#parts.manual, addressOf: (one) => this.#clientFacts(one).address },
+          this.#sender,
+        );
       default:
         break;
     }
@@ -279,7 +288,7 @@ export class Answering {
     const more = ['Vary', FRONT_PAGE_VARIES];
     if (!wantsHtml(headers)) return this.#text(exchange, welcomePage(facts, headers['accept-language']), more);
     const page = frontPageFor(headers, facts, await this.#readinessReport.get(), await this.#sdksHere.get());
-    sendText(this.#sender, exchange, 200, HTML, page, ['Cache-Control', NO_STORE, ...more, ...frontPageHeaders]);
+    sendText(this.#sender, exchange, 200, HTML, page, ['Cache-Control', NO_STORE, ...more, ...pageHeaders]);
   }
 
   #clientFacts(exchange: Exchange): ClientFacts {

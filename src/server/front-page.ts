@@ -4,14 +4,15 @@ import { codeOf } from '../base/errors.ts';
 import type { Executables } from '../hub/executables.ts';
 import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
 import { isStable } from '../protocol/go-release.ts';
-import { FRONT_PAGE_POLICY, frontPage, type SdksHere } from '../scaffold/front-page.ts';
+import { frontPage, type SdksHere } from '../scaffold/front-page.ts';
+import { PAGE_POLICY } from '../scaffold/page.ts';
 import type { ReadinessReport } from './health.ts';
 import { prefersChinese } from './welcome.ts';
 
 /** Of the page at `/`, in either form. */
 export const FRONT_PAGE_VARIES = 'Accept, Accept-Language, Host, User-Agent';
 
-export const frontPageHeaders: readonly string[] = ['Content-Security-Policy', FRONT_PAGE_POLICY, 'Referrer-Policy', 'no-referrer'];
+export const pageHeaders: readonly string[] = ['Content-Security-Policy', PAGE_POLICY, 'Referrer-Policy', 'no-referrer'];
 
 /** Whether whoever asks is a browser: it names HTML, and programs that take anything do not. */
 export function wantsHtml({ accept }: IncomingHttpHeaders): boolean {

@@ -15,11 +15,14 @@ export type Route =
   | { readonly kind: 'readyz' }
   | { readonly kind: 'metrics' }
   | { readonly kind: 'index'; readonly query: string }
+  /** A page of the documentation, '' for the list. */
+  | { readonly kind: 'manual'; readonly name: string }
   | { readonly kind: 'sdk'; readonly path: string; readonly query: string; readonly cachedOnly: boolean }
   | { readonly kind: 'proxy'; readonly request: ProxyRequest; readonly cachedOnly: boolean }
   | { readonly kind: 'malformed'; readonly reason: string }
   | { readonly kind: 'absent'; readonly reason: string };
 
+const DOCS = '/docs/';
 const CACHED_ONLY = '/cached-only';
 
 const WELCOME: Route = { kind: 'welcome' };
@@ -62,7 +65,10 @@ export function route(target: Target, databases: readonly string[]): Route {
       return READYZ;
     case '/-/metrics':
       return METRICS;
+    case '/docs':
+      return { kind: 'manual', name: '' };
     default: {
+      if (path.startsWith(DOCS)) return { kind: 'manual', name: path.slice(DOCS.length) };
       const cachedOnly = path.startsWith(`${CACHED_ONLY}/`);
       const below = cachedOnly ? path.slice(CACHED_ONLY.length) : path;
       if (below === '/dl' || below.startsWith('/dl/')) return { kind: 'sdk', path: below, query: target.query, cachedOnly };

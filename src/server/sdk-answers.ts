@@ -6,6 +6,7 @@ import { type ListedSdk, type SdkShelf, byRelease } from '../hub/sdk-shelf.ts';
 import { type SdkName, formatArchiveName, isStable, languageOf, parseArchiveName } from '../protocol/go-release.ts';
 import { formatLogProof } from '../protocol/log-proof.ts';
 import type { Exchange } from './exchange.ts';
+import { pageHeaders } from './front-page.ts';
 import { HTML } from './go-get-page.ts';
 import { type Sender, sendServed, sendText, shortLived, TEXT } from './send-answer.ts';
 import { sdkPage } from './sdk-page.ts';
@@ -111,12 +112,10 @@ export class SdkAnswers {
     const { publicUrl, secure } = this.#parts;
     const { host, 'accept-language': language } = exchange.req.headers;
     const page = sdkPage({ address: clientAddress({ publicUrl, host, secure }), releases, isWhole }, prefersChinese(language));
-    const headers = ['Cache-Control', shortLived(exchange), 'Vary', 'Accept-Language, Host', 'Content-Security-Policy', CONTENT_POLICY];
+    const headers = ['Cache-Control', shortLived(exchange), 'Vary', 'Accept-Language, Host', ...pageHeaders];
     sendText(this.#sender, exchange, 200, HTML, page, headers);
   }
 }
-
-const CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 function releaseOf({ release, sdks }: { readonly release: ListedSdk['name']['release']; readonly sdks: readonly ListedSdk[] }): SdkRelease {
   return {
