@@ -124,15 +124,19 @@ export class BundleCheck {
     return record;
   }
 
-  /** What a prover found in the zip that was written to a file. @throws {HubError} bundle-invalid, zip-invalid, checksum-… */
+  /** What a prover finds in the zip, which was written to a file or lies in the bundle. @throws {HubError} bundle-invalid, zip-invalid, checksum-… */
   async zip(
     entry: BundleEntry,
-    localPath: string,
+    at: string | Pick<ZipToProve, 'localPath' | 'within'>,
     prove: (zip: ZipToProve) => Promise<ProvedZip>,
   ): Promise<{ readonly h1: string; readonly record: CarriedRecord }> {
     const { item } = entry;
     if (item.kind !== 'file') throw this.bundle.refused(`${entry.name} is no zip`);
-    const { h1, sha256, sizeBytes } = await prove({ localPath, module: item.module, version: item.version });
+    const { h1, sha256, sizeBytes } = await prove({
+      ...(typeof at === 'string' ? { localPath: at } : at),
+      module: item.module,
+      version: item.version,
+    });
     if (sha256 !== entry.sha256 || sizeBytes !== entry.sizeBytes) throw this.bundle.differs(entry);
     return { h1, record: await this.compare(entry, h1) };
   }

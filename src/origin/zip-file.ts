@@ -7,22 +7,23 @@ export interface OpenFile extends ZipSource {
   close(): void;
 }
 
-/** @throws {HubError} storage-fault, as does every read */
-export function openFile(path: string): OpenFile {
+/** `within`: the part of the file that is the zip. @throws {HubError} storage-fault, as does every read */
+export function openFile(path: string, within?: { readonly position: number; readonly sizeBytes: number }): OpenFile {
+  const start = within?.position ?? 0;
   const fault = (error: unknown): HubError =>
     new HubError('storage-fault', `reading a zip to check it: ${messageOf(error)}`, { cause: error });
   let descriptor: number;
   let sizeBytes: number;
   try {
     descriptor = openSync(path, 'r');
-    sizeBytes = fstatSync(descriptor).size;
+    sizeBytes = within?.sizeBytes ?? fstatSync(descriptor).size;
   } catch (error) {
     throw fault(error);
   }
   const read = (target: Uint8Array, position: number): void => {
     try {
       for (let done = 0; done < target.length; ) {
-        const count = readSync(descriptor, target, done, target.length - done, position + done);
+        const count = readSync(descriptor, target, done, target.length - done, start + position + done);
         if (count === 0) throw new Error('the file ended early');
         done += count;
       }

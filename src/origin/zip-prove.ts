@@ -47,7 +47,7 @@ const BUFFER_BYTES = 1024 * 1024;
  * @throws {HubError} zip-invalid with the rule that was broken; storage-fault when the file cannot be read
  */
 export async function proveZip(job: ZipJob, tools: ProveTools): Promise<ProvedZip> {
-  const file = openFile(job.localPath);
+  const file = openFile(job.localPath, job.within);
   try {
     if (file.sizeBytes > MODULE_ZIP_BYTES_MAX) throw invalid(job, `zip is larger than ${MODULE_ZIP_BYTES_MAX} bytes`);
     const directory = valueOf(job, readZipDirectory(file, MODULE_ZIP_LIMITS));

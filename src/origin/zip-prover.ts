@@ -12,6 +12,8 @@ export interface ProvedZip {
 
 export interface ZipToProve {
   readonly localPath: string;
+  /** Where in that file the zip lies; the whole file unless it is said. */
+  readonly within?: { readonly position: number; readonly sizeBytes: number } | undefined;
   readonly module: string;
   readonly version: string;
   readonly keepGoMod?: boolean;
