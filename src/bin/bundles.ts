@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, appendFile, mkdir, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { HubError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
@@ -36,6 +37,8 @@ import { join } from 'node:path';
 import { openOutboundClient } from './wire-hub.ts';
 
 const DRAIN_MS = 5_000;
+/** Of a command, which has the machine to itself for a while; a thread needs some 50 MB. */
+const threadsFor = ({ limits }: HubConfig): number => Math.max(limits.proofThreads, Math.min(3, availableParallelism()));
 
 export function createBundleBackends(version: string): BundleBackends {
   return {
@@ -94,7 +97,7 @@ function createFrom(version: string): BundleBackends['create'] {
     await mkdir(dirname(request.file), { recursive: true });
     await using owned = new AsyncDisposableStack();
     const client = owned.use(await openOutboundClient(config, { configuredOrigins: [hub], version }));
-    const prover = owned.use(createZipProver({ threadsMax: config.limits.proofThreads }));
+    const prover = owned.use(createZipProver({ threadsMax: threadsFor(config) }));
     const stored = await openStored(config, { how: store, database: request.database.name, owned });
     const source = createProxySource(hub, client, token);
     const trees = keyFile === undefined ? undefined : createMadeTrees(`${keyFile}.trees`, request.database.name);
@@ -148,7 +151,7 @@ async function importInto(
   // A hub that is filled by bundles alone may never have run before.
   await using store = await openFsStore({ root, events: silentEvents, log: silentLog });
   await using metadata = await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog });
-  await using prover = createZipProver({ threadsMax: config.limits.proofThreads });
+  await using prover = createZipProver({ threadsMax: threadsFor(config) });
   const isPrivate = privacyOf(config);
   const parts: ImportParts = {
     store,

@@ -159,11 +159,9 @@ export class BundleFile implements AsyncDisposable {
     return this.#parts.read(start + from, Math.min(length, entry.sizeBytes - from));
   }
 
-  /** By SM3, where that counts; nothing else is looked at. @throws {HubError} bundle-invalid, storage-fault */
-  async compareSm3(entry: BundleEntry): Promise<void> {
-    if (this.#sm3 === undefined) return;
-    const stream = this.stream(entry, 'given');
-    while ((await stream.next()).done !== true);
+  /** The SM3 that a carried file has to have; undefined where SM3 does not count. */
+  sm3Of({ name }: Pick<BundleEntry, 'name'>): string | undefined {
+    return this.#sm3?.get(name);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { ZipSource } from '../protocol/zip-end.ts';
 
@@ -32,4 +32,35 @@ export function openFile(path: string, within?: { readonly position: number; rea
     }
   };
   return { sizeBytes, read, close: () => closeSync(descriptor) };
+}
+
+/** A file that gets a copy of what is read, from its beginning on. */
+export interface CopyFile {
+  append(bytes: Uint8Array): void;
+  close(): void;
+}
+
+/** @throws {HubError} storage-full, storage-fault, as does every write */
+export function openCopy(path: string): CopyFile {
+  const fault = (error: unknown): HubError => {
+    const errno = (error as NodeJS.ErrnoException).code;
+    const full = errno === 'ENOSPC' || errno === 'EDQUOT';
+    return new HubError(full ? 'storage-full' : 'storage-fault', `copying a zip while it is checked: ${messageOf(error)}`, {
+      cause: error,
+    });
+  };
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r+');
+  } catch (error) {
+    throw fault(error);
+  }
+  const append = (bytes: Uint8Array): void => {
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done, null);
+    } catch (error) {
+      throw fault(error);
+    }
+  };
+  return { append, close: () => closeSync(descriptor) };
 }

@@ -78,18 +78,27 @@ export class CarriedFiles {
    * @throws {HubError} storage-full, storage-fault, also for a file before it; or what the chunks throw
    */
   async add(key: BlobKey, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {
+    return this.fill(key, async (path, handle) => {
+      for await (const chunk of chunks) await handle.writeFile(chunk);
+      return path;
+    });
+  }
+
+  /** The same for who writes into the empty file by its path. @throws as {@link add} */
+  async fill<T>(key: BlobKey, write: (path: string, handle: FileHandle) => Promise<T>): Promise<T> {
     checkBlobKey(key);
     const path = join(this.#folder, String(this.#keys.push(key) - 1));
     let handle: FileHandle | undefined;
+    let written: T;
     try {
       handle = await open(path, 'wx', storedMode);
-      for await (const chunk of chunks) await handle.writeFile(chunk);
+      written = await write(path, handle);
     } catch (error) {
       await handle?.close();
       throw error instanceof HubError ? error : storageError(`write ${path}`, error);
     }
     await this.#syncLater(handle, path);
-    return path;
+    return written;
   }
 
   /** Waits only where too many are on their way. */
