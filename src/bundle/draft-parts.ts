@@ -94,7 +94,7 @@ export class DraftParts implements AsyncDisposable {
 
   /** @throws {HubError} storage-full, storage-fault: of bytes written before these */
   written(position: number, sizeBytes: number): void {
-    if (this.#fault !== undefined) throw diskError(`write ${this.#options.file}`, this.#fault);
+    this.#refuseFault();
     for (let index = Math.floor(position / this.#partBytes); index * this.#partBytes < position + sizeBytes; index += 1)
       this.#touched.add(this.#draft(index).handle);
     this.#unsyncedBytes += sizeBytes;
@@ -118,7 +118,7 @@ export class DraftParts implements AsyncDisposable {
     const { file, partBytesMax } = this.#options;
     try {
       await this.#syncing;
-      if (this.#fault !== undefined) throw this.#fault;
+      this.#refuseFault();
       for (const { handle } of this.#drafts) await handle.sync();
       await this.#close();
       const names = this.#drafts.map((_, i) => (partBytesMax === undefined ? file : partName(file, i + 1)));
@@ -135,6 +135,10 @@ export class DraftParts implements AsyncDisposable {
     await this.#syncing;
     await this.#close().catch(() => {});
     if (!this.#named) for (const { path } of this.#drafts) await rm(path, { force: true });
+  }
+
+  #refuseFault(): void {
+    if (this.#fault !== undefined) throw diskError(`write ${this.#options.file}`, this.#fault);
   }
 
   #draft(index: number): { readonly path: string; readonly handle: FileHandle } {

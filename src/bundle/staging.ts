@@ -93,7 +93,7 @@ export class Staging {
    */
   async refuseChanged(): Promise<ReadonlyMap<string, unknown>> {
     const changed = new Map<string, unknown>();
-    for (const [name, { file, signal }] of [...this.#stored]) {
+    for (const [name, { file, signal }] of this.#stored) {
       signal.throwIfAborted();
       if ((await digestOf(file.path)) === file.sha256) continue;
       changed.set(name, undefined);
