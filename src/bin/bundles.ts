@@ -1,5 +1,7 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, appendFile, mkdir, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { HubError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
@@ -11,9 +13,13 @@ import { IMPORTED_SETTING, parseImported } from '../bundle/imported-bundles.ts';
 import { createMadeTrees } from '../bundle/made-trees.ts';
 import { createProxySource } from '../bundle/proxy-source.ts';
 import { extractBundle, verifyBundle } from '../bundle/verify-bundle.ts';
-import type { BundleBackends, BundleKeyFiles } from '../cli/bundle-backends.ts';
+import { createStoredFiles, type StoredFiles } from '../bundle/stored-files.ts';
+import type { BundleBackends, BundleKeyFiles, BundleKeys, CreateOrder } from '../cli/bundle-backends.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { createKeyFile, readKeyFile } from '../meta/key-file.ts';
+import { createSm2KeyFile, readSm2KeyFile } from '../meta/sm2-key-file.ts';
+import { BUNDLE_SM2_KEY_NAME } from '../protocol/bundle-sm2.ts';
+import { parseSm2VerifierKey, type Sm2VerifierKey } from '../protocol/sm2.ts';
 import { fileError, isInside, makePrivateFolder } from '../meta/private-folder.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
@@ -31,46 +37,35 @@ import { join } from 'node:path';
 import { openOutboundClient } from './wire-hub.ts';
 
 const DRAIN_MS = 5_000;
+/** Of a command, which has the machine to itself for a while; a thread needs some 50 MB. */
+const threadsFor = ({ limits }: HubConfig): number => Math.max(limits.proofThreads, Math.min(3, availableParallelism()));
 
 export function createBundleBackends(version: string): BundleBackends {
   return {
-    async readKey({ keyFile }) {
-      return (await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME }))?.verifier.text;
+    async readKey({ keyFile, sm2KeyFile }, kind) {
+      const key = kind === 'sm2' ? await readSm2KeyFile(sm2KeyOf(sm2KeyFile)) : await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
+      return key?.verifier.text;
     },
-    async makeKey({ dataDir }, { keyFile }) {
+    async makeKey({ dataDir }, { keyFile, sm2KeyFile }, kind) {
       await refuseInside(keyFile, dataDir);
-      return (await createKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME }))?.verifier.text;
+      const made =
+        kind === 'sm2' ? await createSm2KeyFile(sm2KeyOf(sm2KeyFile)) : await createKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
+      return made?.verifier.text;
     },
     trusted: trustedKeys,
     async trust({ dataDir }, files, key) {
       await refuseInside(files.trustedFile, dataDir);
-      if ((await trustedKeys(files)).some(({ text }) => text === key.text)) return false;
+      const { keys, sm2Keys } = await trustedKeys(files);
+      if ([...keys, ...sm2Keys].some(({ text }) => text === key)) return false;
       await makePrivateFolder(dirname(files.trustedFile));
-      await appendFile(files.trustedFile, `${key.text}\n`, { mode: 0o600 }).catch((error: unknown) => {
+      await appendFile(files.trustedFile, `${key}\n`, { mode: 0o600 }).catch((error: unknown) => {
         throw fileError(`write ${files.trustedFile}`, error);
       });
       return true;
     },
-    open: (file, keys, { listOnly } = { listOnly: false }) => openBundle({ file, keys, listOnly }),
-    async create(config, { hub, token, keyFile, request }, watch, signal) {
-      const signer = keyFile === undefined ? undefined : await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
-      if (keyFile !== undefined && signer === undefined)
-        throw new HubError('config-invalid', `there is no key ${keyFile} to sign with: run goyi bundle key new`);
-      await mkdir(dirname(request.file), { recursive: true });
-      await using client = await openOutboundClient(config, { configuredOrigins: [hub], version });
-      await using prover = createZipProver({ threadsMax: config.limits.proofThreads });
-      const source = createProxySource(hub, client, token);
-      const trees = keyFile === undefined ? undefined : createMadeTrees(`${keyFile}.trees`, request.database.name);
-      const made = (await trees?.read()) ?? [];
-      const created = await createBundle(
-        request,
-        { source, signer, made, proveZip: (zip, stop) => prover.prove(zip, stop) },
-        watch,
-        signal,
-      );
-      if (created.written !== undefined) await trees?.add(created.written.head.tree);
-      return created;
-    },
+    open: (file, { keys, sm2Keys }, { sm2Required, listOnly }) =>
+      openBundle({ file, keys, sm2: { keys: sm2Keys, required: sm2Required }, listOnly }),
+    create: createFrom(version),
     async verify(bundle, database, { onProgress }, signal) {
       await using prover = createZipProver();
       return await verifyBundle(bundle, { database, prover, onProgress }, signal);
@@ -91,6 +86,54 @@ export function createBundleBackends(version: string): BundleBackends {
   };
 }
 
+function createFrom(version: string): BundleBackends['create'] {
+  return async (config, { hub, token, keyFile, sm2, store, request }, watch, signal) => {
+    const signer = keyFile === undefined ? undefined : await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
+    if (keyFile !== undefined && signer === undefined)
+      throw new HubError('config-invalid', `there is no key ${keyFile} to sign with: run goyi bundle key new`);
+    const sm2Signer = sm2 && (await readSm2KeyFile(sm2KeyOf(sm2.file)));
+    if (sm2?.required === true && sm2Signer === undefined)
+      throw new HubError('config-invalid', `there is no key ${sm2.file} to sign with by SM2: run goyi bundle key new --sm2`);
+    await mkdir(dirname(request.file), { recursive: true });
+    await using owned = new AsyncDisposableStack();
+    const client = owned.use(await openOutboundClient(config, { configuredOrigins: [hub], version }));
+    const prover = owned.use(createZipProver({ threadsMax: threadsFor(config) }));
+    const stored = await openStored(config, { how: store, database: request.database.name, owned });
+    const source = createProxySource(hub, client, token);
+    const trees = keyFile === undefined ? undefined : createMadeTrees(`${keyFile}.trees`, request.database.name);
+    const made = (await trees?.read()) ?? [];
+    const created = await createBundle(
+      request,
+      { source, stored, signer, sm2: sm2Signer, made, proveZip: (zip, stop) => prover.prove(zip, stop) },
+      watch,
+      signal,
+    );
+    if (created.written !== undefined) await trees?.add(created.written.head.tree);
+    return created;
+  };
+}
+
+/** @throws {HubError} storage-fault when it is required and not there */
+async function openStored(
+  config: HubConfig,
+  { how, database, owned }: { readonly how: CreateOrder['store']; readonly database: string; readonly owned: AsyncDisposableStack },
+): Promise<StoredFiles | undefined> {
+  if (how === 'no') return undefined;
+  const root = config.dataDir;
+  const file = join(root, 'goyi.db');
+  try {
+    await access(file, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    if (how === 'if-there') return undefined;
+    throw new HubError('storage-fault', `there is no hub's data in ${root} that this user may open: name its folder with --data-dir`, {
+      cause: error,
+    });
+  }
+  const store = owned.use(await openFsStore({ root, events: silentEvents, log: silentLog }));
+  const metadata = owned.use(await openSqliteMetadata({ file, log: silentLog }));
+  return createStoredFiles({ store, metadata, events: silentEvents, database, isPrivate: privacyOf(config) });
+}
+
 /** @throws {HubError} config-invalid */
 function privacyOf(config: HubConfig): ImportParts['isPrivate'] {
   const names = createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' })));
@@ -108,7 +151,7 @@ async function importInto(
   // A hub that is filled by bundles alone may never have run before.
   await using store = await openFsStore({ root, events: silentEvents, log: silentLog });
   await using metadata = await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog });
-  await using prover = createZipProver({ threadsMax: config.limits.proofThreads });
+  await using prover = createZipProver({ threadsMax: threadsFor(config) });
   const isPrivate = privacyOf(config);
   const parts: ImportParts = {
     store,
@@ -163,20 +206,27 @@ async function serveBundle(
   await served.close(DRAIN_MS);
 }
 
-/** Those that the operator named, and the own one: whoever has its private half can read this folder anyway. */
-async function trustedKeys({ keyFile, trustedFile }: BundleKeyFiles): Promise<readonly VerifierKey[]> {
+const sm2KeyOf = (file: string): { readonly file: string; readonly name: string } => ({ file, name: BUNDLE_SM2_KEY_NAME });
+
+/** Those that the operator named, and the own ones: whoever has their private halves can read this folder anyway. */
+async function trustedKeys({ keyFile, sm2KeyFile, trustedFile }: BundleKeyFiles): Promise<BundleKeys> {
   const own = await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
+  const ownSm2 = await readSm2KeyFile(sm2KeyOf(sm2KeyFile));
   const text = await readFile(trustedFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw fileError(`read ${trustedFile}`, error);
   });
-  const keys = text.split('\n').flatMap((line, i) => {
-    if (line.trim() === '') return [];
+  const keys: VerifierKey[] = own === undefined ? [] : [own.verifier];
+  const sm2Keys: Sm2VerifierKey[] = ownSm2 === undefined ? [] : [ownSm2.verifier];
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const sm2 = parseSm2VerifierKey(line.trim());
     const key = parseVerifierKey(line.trim());
-    if (!key.ok) throw new HubError('config-invalid', `line ${i + 1} of ${trustedFile} is no key: ${key.reason}`);
-    return [key.value];
-  });
-  return own === undefined ? keys : [own.verifier, ...keys];
+    if (sm2.ok) sm2Keys.push(sm2.value);
+    else if (key.ok) keys.push(key.value);
+    else throw new HubError('config-invalid', `line ${i + 1} of ${trustedFile} is no key: ${key.reason}`);
+  }
+  return { keys, sm2Keys };
 }
 
 async function refuseInside(file: string, dataDir: string): Promise<void> {

@@ -5,14 +5,17 @@
  */
 import { createHash, hash } from 'node:crypto';
 import { HubError } from '../base/errors.ts';
-import { type BundleHead, createdMs, openBundleHead } from '../protocol/bundle-head.ts';
+import { type BundleHead, createdMs, type OpenedHead, openBundleHead } from '../protocol/bundle-head.ts';
+import { openSm2, parseSm3Sums, type Sm2Part } from '../protocol/bundle-sm2.ts';
 import { type BundleItem, bundleItem, type ManifestEntry, parseManifest } from '../protocol/bundle-manifest.ts';
 import { decodeUtf8, NOTE_BYTES_MAX, type VerifierKey } from '../protocol/note.ts';
+import { type Sm2VerifierKey, sm3 } from '../protocol/sm2.ts';
 import { paddingOf, sizeInHeader, TAR_BLOCK_BYTES, TAR_END, tarHeader } from '../protocol/tar-header.ts';
 import { BundleParts } from './bundle-parts.ts';
 
 export const HEAD_NAME = 'goyi-bundle';
 export const MANIFEST_NAME = 'manifest';
+export const SM3_SUMS_NAME = 'manifest.sm3';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -23,19 +26,28 @@ export interface BundleEntry extends ManifestEntry {
   readonly position: number | undefined;
 }
 
+/** Whose SM2 signatures count, and whether there has to be one. */
+export interface Sm2Trust {
+  readonly keys: readonly Sm2VerifierKey[];
+  readonly required: boolean;
+}
+
+export const noSm2: Sm2Trust = { keys: [], required: false };
+
 export interface OpenBundleOptions {
   readonly file: string;
   /** Who may have signed it. */
   readonly keys: readonly VerifierKey[];
+  readonly sm2?: Sm2Trust;
   /** Head and manifest are enough: all that is wanted is to know what there is. Files cannot be read then. */
   readonly listOnly?: boolean;
 }
 
 /** @throws {HubError} bundle-invalid, not-found, storage-fault */
-export async function openBundle({ file, keys, listOnly = false }: OpenBundleOptions): Promise<BundleFile> {
+export async function openBundle({ file, keys, sm2 = noSm2, listOnly = false }: OpenBundleOptions): Promise<BundleFile> {
   const parts = await BundleParts.open(file);
   try {
-    return await BundleFile.open(parts, { file, keys, listOnly });
+    return await BundleFile.open(parts, { file, keys, sm2, listOnly });
   } catch (error) {
     await parts[Symbol.asyncDispose]();
     throw error;
@@ -47,19 +59,24 @@ export class BundleFile implements AsyncDisposable {
   readonly head: BundleHead;
   readonly digest: string;
   readonly key: VerifierKey;
+  /** Who is said to have signed it by SM2; with the key when that was verified, and then SM3 counts as SHA-256 does. */
+  readonly sm2: Sm2Signature | undefined;
   /** In the order of their names. */
   readonly entries: readonly BundleEntry[];
   readonly sizeBytes: number;
   readonly #parts: BundleParts;
+  readonly #sm3: ReadonlyMap<string, string> | undefined;
   readonly #timeSeconds: number;
   readonly #byName: ReadonlyMap<string, BundleEntry>;
 
-  private constructor(file: string, parts: BundleParts, opened: Omit<Opened, 'timeSeconds'> & { entries: readonly BundleEntry[] }) {
-    const { head, digest, key, entries } = opened;
+  private constructor(file: string, parts: BundleParts, opened: Content) {
+    const { head, digest, key, sm2, sm3Sums, entries } = opened;
     this.file = file;
     this.head = head;
     this.digest = digest;
     this.key = key;
+    this.sm2 = sm2;
+    this.#sm3 = sm2?.verified === undefined ? undefined : sm3Sums;
     this.entries = entries;
     this.sizeBytes = parts.sizeBytes;
     this.#parts = parts;
@@ -67,7 +84,7 @@ export class BundleFile implements AsyncDisposable {
     this.#byName = new Map(entries.map((entry) => [entry.name, entry]));
   }
 
-  static async open(parts: BundleParts, { file, keys, listOnly }: Required<OpenBundleOptions>): Promise<BundleFile> {
+  static async open(parts: BundleParts, { file, keys, sm2: trust, listOnly }: Required<OpenBundleOptions>): Promise<BundleFile> {
     const refuse = (reason: string): HubError => new HubError('bundle-invalid', `the bundle ${file} is refused: ${reason}`);
     const opened = await readHead(parts, keys, refuse);
     const { head } = opened;
@@ -78,7 +95,9 @@ export class BundleFile implements AsyncDisposable {
     if (hash('sha256', bytes) !== head.manifestSha256) throw refuse('its manifest is not the one that was signed');
     const lines = parseManifest(bytes.toString('latin1'));
     if (!lines.ok) throw refuse(lines.reason);
-    let position = framed.end(manifest, start);
+    const signature = verifySm2(opened.sm2, trust, refuse);
+    const sums = opened.sm2 && (await readSm3Sums(framed, { part: opened.sm2, at: framed.end(manifest, start) }, bytes, refuse));
+    let position = sums?.end ?? framed.end(manifest, start);
     let [files, sizeBytes] = [0, 0];
     const entries: BundleEntry[] = [];
     for (const line of lines.value) {
@@ -91,13 +110,17 @@ export class BundleFile implements AsyncDisposable {
       sizeBytes += line.sizeBytes;
     }
     if (files !== head.files || sizeBytes !== head.sizeBytes) throw refuse('its manifest has other files than its head says');
-    if (listOnly) return new BundleFile(file, parts, { ...opened, entries });
+    const carried = entries.filter((entry) => entry.carried);
+    const sm3Sums = sums && parseSm3Sums(sums.text, carried);
+    if (sm3Sums?.ok === false) throw refuse(sm3Sums.reason);
+    const content: Content = { ...opened, sm2: signature, sm3Sums: sm3Sums?.value, entries };
+    if (listOnly) return new BundleFile(file, parts, content);
     const expected = position + TAR_END.length;
     if (parts.sizeBytes < expected)
       throw refuse(`it is cut: ${parts.sizeBytes} of ${expected} bytes are there; copy it again, all parts of it`);
     if (parts.sizeBytes > expected) throw refuse(`it has ${parts.sizeBytes - expected} bytes more than it should`);
     if (!(await parts.read(position, TAR_END.length)).equals(TAR_END)) throw refuse('its end is not that of an archive');
-    return new BundleFile(file, parts, { ...opened, entries });
+    return new BundleFile(file, parts, content);
   }
 
   find(name: string): BundleEntry | undefined {
@@ -112,18 +135,21 @@ export class BundleFile implements AsyncDisposable {
   }
 
   /**
-   * The same in pieces, which count only when the stream has come to its end. With `digest: 'given'` the reader compares the digest by itself.
+   * The same in pieces, which count only when the stream has come to its end. With `digest: 'given'` the reader compares the SHA-256 by itself.
    * @throws {HubError} bundle-invalid, storage-fault
    */
   async *stream(entry: BundleEntry, digest: 'computed' | 'given' = 'computed'): AsyncGenerator<Buffer> {
     if (entry.position === undefined) throw this.refused(`${entry.name} is not in it, but in a bundle before it`);
     const framed = new FramedReader(this.#parts, this.#timeSeconds, (reason) => this.refused(reason));
     const hashed = digest === 'computed' ? createHash('sha256') : undefined;
+    const hashedBySm3 = this.#sm3 && createHash('sm3');
     for await (const chunk of framed.stream(entry, entry.position)) {
       hashed?.update(chunk);
+      hashedBySm3?.update(chunk);
       yield chunk;
     }
     if (hashed !== undefined && hashed.digest('hex') !== entry.sha256) throw this.differs(entry);
+    if (hashedBySm3 !== undefined && hashedBySm3.digest('hex') !== this.#sm3?.get(entry.name)) throw this.differs(entry);
   }
 
   /** A part of a carried file, not compared with anything: for who compared the whole before. */
@@ -131,6 +157,21 @@ export class BundleFile implements AsyncDisposable {
     if (entry.position === undefined) throw this.refused(`${entry.name} is not in it, but in a bundle before it`);
     const start = entry.position + tarHeader({ ...entry, timeSeconds: this.#timeSeconds }).length;
     return this.#parts.read(start + from, Math.min(length, entry.sizeBytes - from));
+  }
+
+  /** The SM3 that a carried file has to have; undefined where SM3 does not count. */
+  sm3Of({ name }: Pick<BundleEntry, 'name'>): string | undefined {
+    return this.#sm3?.get(name);
+  }
+
+  /**
+   * Where the content of a carried file lies, for who reads and compares it without this object; its frame has been compared then. Undefined when it
+   * lies in two parts. @throws {HubError} bundle-invalid, storage-fault
+   */
+  async place(entry: BundleEntry): Promise<{ readonly path: string; readonly position: number } | undefined> {
+    if (entry.position === undefined) throw this.refused(`${entry.name} is not in it, but in a bundle before it`);
+    const framed = new FramedReader(this.#parts, this.#timeSeconds, (reason) => this.refused(reason));
+    return this.#parts.locate(await framed.content(entry, entry.position), entry.sizeBytes);
   }
 
   differs({ name }: Pick<BundleEntry, 'name'>): HubError {
@@ -146,11 +187,21 @@ export class BundleFile implements AsyncDisposable {
   }
 }
 
-interface Opened {
-  readonly head: BundleHead;
-  readonly digest: string;
-  readonly key: VerifierKey;
+export interface Sm2Signature {
+  /** `NAME+HASH` */
+  readonly key: string;
+  /** Undefined: by a key that is not trusted here. */
+  readonly verified: Sm2VerifierKey | undefined;
+}
+
+interface Opened extends OpenedHead {
   readonly noteBytes: number;
+}
+
+interface Content extends Omit<OpenedHead, 'sm2'> {
+  readonly sm2: Sm2Signature | undefined;
+  readonly sm3Sums: ReadonlyMap<string, string> | undefined;
+  readonly entries: readonly BundleEntry[];
 }
 
 type Refuse = (reason: string) => HubError;
@@ -166,6 +217,35 @@ async function readHead(parts: BundleParts, keys: readonly VerifierKey[], refuse
   const frame = new FramedReader(parts, timeOf(opened.value.head), refuse);
   await frame.whole({ name: HEAD_NAME, sizeBytes: noteBytes }, 0);
   return { ...opened.value, noteBytes };
+}
+
+function verifySm2(part: Sm2Part | undefined, { keys, required }: Sm2Trust, refuse: Refuse): Sm2Signature | undefined {
+  if (part === undefined) {
+    if (required) throw refuse('it has no SM2 signature, which is required here');
+    return undefined;
+  }
+  const verified = openSm2(part, keys);
+  if (!verified.ok) throw refuse(verified.reason);
+  if (required && verified.value === undefined) throw refuse(`its SM2 signature is by ${part.key}, which is not trusted here`);
+  return { key: part.key, verified: verified.value };
+}
+
+interface SumsPlace {
+  readonly part: Sm2Part;
+  readonly at: number;
+}
+
+/** The list itself is compared whoever signed it: no byte of a bundle is one that nobody looks at. */
+async function readSm3Sums(
+  framed: FramedReader,
+  { part, at }: SumsPlace,
+  manifest: Buffer,
+  refuse: Refuse,
+): Promise<{ readonly text: string; readonly end: number }> {
+  const entry = { name: SM3_SUMS_NAME, sizeBytes: part.sumsBytes };
+  const bytes = await framed.whole(entry, at);
+  if (sm3(manifest) !== part.manifest || sm3(bytes) !== part.sums) throw refuse('its SM3 digests are not those that were signed');
+  return { text: bytes.toString('latin1'), end: framed.end(entry, at) };
 }
 
 /** Reads entries whose name and size are known, and compares everything around their content. */
@@ -205,6 +285,16 @@ class FramedReader {
       at += bytes.length;
       if (contentTo > contentFrom) yield bytes.subarray(contentFrom, contentTo);
     }
+  }
+
+  /** Where the content begins, what is around it compared. */
+  async content(entry: { readonly name: string; readonly sizeBytes: number }, position: number): Promise<number> {
+    const header = this.#header(entry);
+    const [start, end] = [position + header.length, position + header.length + entry.sizeBytes];
+    if (!(await this.#parts.read(position, header.length)).equals(header)) throw this.#refuse(`the frame of ${entry.name} was changed`);
+    const padding = await this.#parts.read(end, paddingOf(entry.sizeBytes));
+    if (padding.some((byte) => byte !== 0)) throw this.#refuse(`what follows ${entry.name} was changed`);
+    return start;
   }
 
   #header(entry: { readonly name: string; readonly sizeBytes: number }): Buffer {

@@ -2,9 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { HubError, messageOf } from '../base/errors.ts';
 
 /** More parts than this are no bundle that anybody split for sticks. */
-const PARTS_MAX = 999;
+export const PARTS_MAX = 999;
 
 interface Part {
+  readonly path: string;
   readonly handle: FileHandle;
   readonly start: number;
   readonly sizeBytes: number;
@@ -54,6 +55,12 @@ export class BundleParts implements AsyncDisposable {
     return buffer;
   }
 
+  /** The file that has all of these bytes, and where in it; undefined when they lie in two. */
+  locate(position: number, length: number): { readonly path: string; readonly position: number } | undefined {
+    const part = this.#parts.find(({ start, sizeBytes }) => position >= start && position + length <= start + sizeBytes);
+    return part && { path: part.path, position: position - part.start };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#parts.map(({ handle }) => handle.close()));
   }
@@ -73,7 +80,7 @@ async function openPart(path: string, start: number): Promise<Part | undefined> 
     throw error;
   }
   const stats = await handle.stat();
-  if (stats.isFile()) return { handle, start, sizeBytes: stats.size };
+  if (stats.isFile()) return { path, handle, start, sizeBytes: stats.size };
   await handle.close();
   throw new HubError('not-found', `${path} is no file`);
 }

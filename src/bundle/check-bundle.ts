@@ -124,16 +124,19 @@ export class BundleCheck {
     return record;
   }
 
-  /** What a prover found in the zip that was written to a file. @throws {HubError} bundle-invalid, zip-invalid, checksum-… */
+  /** What a prover finds in the zip, which was written to a file or lies in the bundle. @throws {HubError} bundle-invalid, zip-invalid, checksum-… */
   async zip(
     entry: BundleEntry,
-    localPath: string,
+    at: string | Pick<ZipToProve, 'localPath' | 'within' | 'copyTo'>,
     prove: (zip: ZipToProve) => Promise<ProvedZip>,
   ): Promise<{ readonly h1: string; readonly record: CarriedRecord }> {
     const { item } = entry;
     if (item.kind !== 'file') throw this.bundle.refused(`${entry.name} is no zip`);
-    const { h1, sha256, sizeBytes } = await prove({ localPath, module: item.module, version: item.version });
-    if (sha256 !== entry.sha256 || sizeBytes !== entry.sizeBytes) throw this.bundle.differs(entry);
+    const place = typeof at === 'string' ? { localPath: at } : at;
+    const sm3 = this.bundle.sm3Of(entry);
+    const proved = await prove({ ...place, module: item.module, version: item.version, withSm3: sm3 !== undefined });
+    if (proved.sha256 !== entry.sha256 || proved.sizeBytes !== entry.sizeBytes || proved.sm3 !== sm3) throw this.bundle.differs(entry);
+    const { h1 } = proved;
     return { h1, record: await this.compare(entry, h1) };
   }
 

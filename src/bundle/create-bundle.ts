@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { Gate } from '../base/gate.ts';
-import { HubError } from '../base/errors.ts';
+import { codeOf, HubError } from '../base/errors.ts';
 import type { ProvedZip, ZipToProve } from '../origin/zip-prover.ts';
 import { type TreeName } from '../protocol/bundle-head.ts';
 import { bundleItem, type ManifestEntry } from '../protocol/bundle-manifest.ts';
@@ -14,6 +14,7 @@ import { listKey, lookupKey, moduleFileKey } from '../protocol/layout.ts';
 import { nameOf } from '../protocol/main-go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { SignerKey, VerifierKey } from '../protocol/note.ts';
+import type { Sm2SignerKey } from '../protocol/sm2.ts';
 import type { Version } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import { formatVersionList } from '../protocol/version-list.ts';
@@ -36,6 +37,7 @@ import {
 import { type CarriedRecords, fetchRecords } from './create-records.ts';
 import type { ProxySource } from './proxy-source.ts';
 import { Staging } from './staging.ts';
+import type { StoredFiles } from './stored-files.ts';
 
 export interface CreateRequest extends PlanRequest {
   readonly file: string;
@@ -52,9 +54,13 @@ export interface CreateParts {
   /** Trees of bundles that the same key signed: who imported those may import this one. */
   readonly made: readonly TreeName[];
   readonly source: ProxySource;
+  /** What the hub's store on this machine has, so that it need not be fetched; undefined: everything comes by `source`. */
+  readonly stored: StoredFiles | undefined;
   readonly proveZip: (zip: ZipToProve, signal: AbortSignal) => Promise<ProvedZip>;
   /** Undefined: it is only to be told what would be done. */
   readonly signer: SignerKey | undefined;
+  /** Signs as well. */
+  readonly sm2: Sm2SignerKey | undefined;
 }
 
 /** What is to be fetched, as far as it is known before it is. */
@@ -115,7 +121,7 @@ class Maker {
     this.#parts = parts;
     this.#watch = watch;
     this.#signal = signal;
-    this.#staging = new Staging(`${request.file}.staging`, parts.source);
+    this.#staging = new Staging(`${request.file}.staging`, parts.source, parts.stored);
   }
 
   async run(): Promise<CreatedBundle> {
@@ -132,7 +138,12 @@ class Maker {
     if (signer === undefined) return { plan: sizes, lacks: this.#lacks, written: undefined };
     const records = await this.#fetch(plan, fresh);
     await this.#addFiles(plan, fresh, records);
-    const written = await this.#write(records, signer);
+    const written = await this.#write(records, signer).catch(async (error: unknown) => {
+      // Where a stored file had changed since it was proved, everything that is stored is looked at, and what is bad is fetched.
+      if (codeOf(error) !== 'storage-fault' || !(await this.#refetchChanged(fresh))) throw error;
+      await this.#addFiles(plan, fresh, records);
+      return this.#write(records, signer);
+    });
     await this.#staging.clear();
     return { plan: sizes, lacks: this.#lacks, written };
   }
@@ -241,6 +252,20 @@ class Maker {
     }
   }
 
+  async #refetchChanged(fresh: readonly Wanted[]): Promise<boolean> {
+    const changed = await this.#staging.refuseChanged();
+    for (const wanted of fresh) {
+      const name = moduleFileKey(wanted.path, wanted.version, wanted.file);
+      if (!changed.has(name)) continue;
+      this.#hashes.delete(name);
+      const fault = changed.get(name);
+      if (fault !== undefined) lack({ lacks: this.#lacks }, wanted, fault);
+    }
+    this.#entries.clear();
+    this.#bytes.clear();
+    return changed.size > 0;
+  }
+
   /** Of a file in staging, each read once. @throws {HubError} zip-invalid, upstream-invalid, storage-fault */
   #hash(wanted: Wanted): Promise<Hashes> {
     const name = moduleFileKey(wanted.path, wanted.version, wanted.file);
@@ -263,7 +288,7 @@ class Maker {
 
   async #read(wanted: Wanted, name: string): Promise<Hashes> {
     const { file, version } = wanted;
-    if (file === 'zip') return this.#prove(wanted, name);
+    if (file === 'zip') return this.#staging.stored(name) ?? this.#prove(wanted, name);
     const bytes = await this.#staging.read(name);
     const sha256 = hash('sha256', bytes);
     if (file === 'mod') return { sha256, h1: hashGoMod(bytes) };
@@ -298,7 +323,7 @@ class Maker {
     };
     let sizeBytes = 0;
     const onBytes = (count: number): void => this.#watch.writing((sizeBytes += count));
-    const written = await writeBundle(content, { file, signer, partBytesMax, onBytes }, this.#signal);
+    const written = await writeBundle(content, { file, signer, sm2: this.#parts.sm2, partBytesMax, onBytes }, this.#signal);
     return { ...written, inherited: entries.filter(({ carried }) => !carried).length };
   }
 }

@@ -24,6 +24,7 @@ import type { CarriedFiles } from '../store/fs-carried.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
 import { type Beside, BundleCheck } from './check-bundle.ts';
 import type { CarriedRecord } from './carried-log.ts';
+import { takeZip } from './take-zip.ts';
 import { checkOrder, checkRoom, formatImported, IMPORTED_SETTING, parseImported, PLACING_SETTING } from './imported-bundles.ts';
 
 export interface ImportParts {
@@ -58,7 +59,7 @@ export interface ImportReport {
 
 const LEASE = 'bundle-import';
 /** Zips read ahead of the threads that prove them, so that the disk and the processors work at the same time. */
-const AT_ONCE = 3;
+const AT_ONCE = 6;
 const SMALL_AT_ONCE = 16;
 
 /**
@@ -267,8 +268,9 @@ class Import {
       // One that is there already is read for its digest alone: what is there was proved.
       if (!isWanted) for await (const chunk of this.#bundle.stream(entry)) this.#progress(chunk.length);
       else {
-        const path = await carried.add(key, this.#counted(entry));
-        const { h1, record } = await check.zip(entry, path, (zip) => this.#parts.prover.prove(zip, signal));
+        const onBytes = (sizeBytes: number): void => this.#progress(sizeBytes);
+        const { prover } = this.#parts;
+        const { h1, record } = await takeZip(check, entry, { carried, prover, stream: () => this.#counted(entry), onBytes }, signal);
         this.#rows.push(this.#row(entry, h1, record));
       }
       return;

@@ -31,6 +31,12 @@ export function formatImported(imported: readonly ImportedBundle[]): string {
   return JSON.stringify(imported.slice(-REMEMBERED_MAX));
 }
 
+/** Whole days since the newest bundle was made; undefined when none was imported. */
+export function newestAgeDays(imported: readonly ImportedBundle[], nowMs: number): number | undefined {
+  const newestMs = Math.max(...imported.map((bundle) => createdMs(bundle) ?? 0));
+  return imported.length === 0 ? undefined : Math.max(0, Math.floor((nowMs - newestMs) / DAY_MS));
+}
+
 /**
  * Whether the bundle is the next in the row: never older than what the same key signed and was taken in, never from the future (which would shut out all
  * that come after it), and never without the one it adds to.
@@ -44,7 +50,7 @@ export function checkOrder(bundle: BundleFile, imported: readonly ImportedBundle
   const newer = imported.find((other) => other.key === key.text && (createdMs(other) ?? 0) > created);
   if (newer !== undefined)
     throw bundle.refused(
-      `it was made at ${head.created}, and one of the same key made at ${newer.created} was imported already: bring a newer one`,
+      `it was made at ${head.created}, and one of the same key made at ${newer.created} was imported already: bring one that was made after it, and if the clock outside was set back, make it with --created and a time after ${newer.created}`,
     );
   const { parent } = head;
   if (parent === undefined || imported.some(({ digest }) => digest === parent)) return;

@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { ZipProver } from '../origin/zip-prover.ts';
+import { Gate } from '../base/gate.ts';
+import type { ProvedZip, ZipProver, ZipToProve } from '../origin/zip-prover.ts';
 import type { VerifierKey } from '../protocol/note.ts';
 import { codeOf } from '../base/errors.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
@@ -25,6 +26,10 @@ interface Progress {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
 }
 
+/** Zips at once in front of the threads that prove them, and small files at once beside those. */
+const ZIPS_AT_ONCE = 4;
+const SMALL_AT_ONCE = 16;
+
 /** Compares every byte with what was signed, and proves every module in it. @throws {HubError} bundle-invalid, checksum-mismatch, log-invalid, zip-invalid … */
 export async function verifyBundle(
   bundle: BundleFile,
@@ -35,37 +40,71 @@ export async function verifyBundle(
   const folder = await mkdtemp(join(tmpdir(), 'goyi-verify-'));
   let [doneBytes, proved, unproved] = [0, 0, 0];
   const isDelta = bundle.head.parent !== undefined;
-  try {
-    for (const entry of bundle.entries) {
-      if (!entry.carried) continue;
-      signal.throwIfAborted();
-      try {
-        if (isZip(entry)) await verifyZip(check, entry, { folder, prover }, signal);
-        else await check.small(entry);
-        proved += 1;
-      } catch (error) {
-        const lacksParent = isDelta && (codeOf(error) === 'checksum-missing' || codeOf(error) === 'log-invalid');
-        if (!lacksParent) throw error;
-        unproved += 1;
-      }
-      onProgress((doneBytes += entry.sizeBytes), bundle.head.sizeBytes);
+  const verifyOne = async (entry: BundleEntry, stop: AbortSignal): Promise<void> => {
+    try {
+      if (isZip(entry)) await verifyZip(check, entry, { folder, prover }, stop);
+      else await check.small(entry);
+      proved += 1;
+    } catch (error) {
+      const lacksParent = isDelta && (codeOf(error) === 'checksum-missing' || codeOf(error) === 'log-invalid');
+      if (!lacksParent) throw error;
+      unproved += 1;
     }
+    onProgress((doneBytes += entry.sizeBytes), bundle.head.sizeBytes);
+  };
+  try {
+    await eachCarried(bundle, verifyOne, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   return { files: bundle.head.files, sizeBytes: bundle.head.sizeBytes, proved, unproved, treeSize: bundle.head.tree.size };
 }
 
+/** Runs `work` on every file, several at once. The first fault ends all of it. */
+async function eachCarried(
+  bundle: BundleFile,
+  work: (entry: BundleEntry, signal: AbortSignal) => Promise<void>,
+  outer: AbortSignal,
+): Promise<void> {
+  const gates = { zip: new Gate({ slotsMax: ZIPS_AT_ONCE, queueMax: 1 }), small: new Gate({ slotsMax: SMALL_AT_ONCE, queueMax: 1 }) };
+  const failed = new AbortController();
+  const signal = AbortSignal.any([outer, failed.signal]);
+  const running = new Set<Promise<void>>();
+  for (const entry of bundle.entries) {
+    if (!entry.carried) continue;
+    const gate = gates[isZip(entry) ? 'zip' : 'small'];
+    const leave = await gate.enter({ priority: 'waited-for' }, signal).catch(() => undefined);
+    if (leave === undefined) break;
+    const one = work(entry, signal)
+      .catch((error: unknown) => failed.abort(error))
+      .finally(() => {
+        leave();
+        running.delete(one);
+      });
+    running.add(one);
+  }
+  await Promise.all(running);
+  signal.throwIfAborted();
+}
+
+/** Where it lies, unless that is in two parts. */
 async function verifyZip(
   check: BundleCheck,
   entry: BundleEntry,
   { folder, prover }: { readonly folder: string; readonly prover: ZipProver },
   signal: AbortSignal,
 ): Promise<void> {
+  const prove = (zip: ZipToProve): Promise<ProvedZip> => prover.prove(zip, signal);
+  const place = await check.bundle.place(entry);
+  if (place !== undefined) {
+    const within = { position: place.position, sizeBytes: entry.sizeBytes };
+    await check.zip(entry, { localPath: place.path, within }, prove);
+    return;
+  }
   const path = join(folder, randomBytes(8).toString('hex'));
   try {
     await pipeline(check.bundle.stream(entry), createWriteStream(path), { signal });
-    await check.zip(entry, path, (zip) => prover.prove(zip, signal));
+    await check.zip(entry, path, prove);
   } finally {
     await rm(path, { force: true });
   }

@@ -5,38 +5,56 @@ import type { ImportedBundle } from '../bundle/imported-bundles.ts';
 import type { VerifyReport } from '../bundle/verify-bundle.ts';
 import type { WishList } from '../api/wishes.ts';
 import type { VerifierKey } from '../protocol/note.ts';
+import type { Sm2VerifierKey } from '../protocol/sm2.ts';
 import type { HubConfig } from './config/hub-config.ts';
 
 /** Where keys of bundles are: absolute paths beside the data folder, unless the operator says otherwise. */
 export interface BundleKeyFiles {
   /** What signs. */
   readonly keyFile: string;
-  /** Public keys that are trusted, one a line. */
+  /** What signs by SM2 as well, where there is such a file. */
+  readonly sm2KeyFile: string;
+  /** Public keys that are trusted, of both kinds, one a line. */
   readonly trustedFile: string;
 }
+
+/** Public keys of those who sign bundles. */
+export interface BundleKeys {
+  readonly keys: readonly VerifierKey[];
+  readonly sm2Keys: readonly Sm2VerifierKey[];
+}
+
+/** Which of the two keys. */
+export type BundleKeyKind = 'ed25519' | 'sm2';
 
 export interface BundleProgress {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
 }
 
+export interface CreateOrder {
+  readonly hub: URL;
+  readonly token: string | undefined;
+  /** Undefined: only tell what would be done. */
+  readonly keyFile: string | undefined;
+  /** Signs as well, where there is such a file, or else it is a fault. */
+  readonly sm2: { readonly file: string; readonly required: boolean } | undefined;
+  /** Whether files are taken out of the data folder of the configuration instead of being fetched: where there is one, or else it is a fault. */
+  readonly store: 'no' | 'if-there' | 'required';
+  readonly request: CreateRequest;
+}
+
 /** What the bundle commands do, handed in by `bin/`. Every method throws {HubError}. */
 export interface BundleBackends {
-  /** The public half of the key that signs; undefined when there is none. */
-  readKey(files: BundleKeyFiles): Promise<string | undefined>;
+  /** The public half of a key that signs; undefined when there is none. */
+  readKey(files: BundleKeyFiles, kind: BundleKeyKind): Promise<string | undefined>;
   /** Undefined when there is one already, which stays. */
-  makeKey(config: HubConfig, files: BundleKeyFiles): Promise<string | undefined>;
-  /** Those of the file, and the own one. */
-  trusted(files: BundleKeyFiles): Promise<readonly VerifierKey[]>;
-  /** False when it was trusted before. */
-  trust(config: HubConfig, files: BundleKeyFiles, key: VerifierKey): Promise<boolean>;
-  open(file: string, keys: readonly VerifierKey[], options?: { readonly listOnly: boolean }): Promise<BundleFile>;
-  /** `keyFile` undefined: only tell what would be done. */
-  create(
-    config: HubConfig,
-    order: { readonly hub: URL; readonly token: string | undefined; readonly keyFile: string | undefined; readonly request: CreateRequest },
-    watch: CreateWatch,
-    signal: AbortSignal,
-  ): Promise<CreatedBundle>;
+  makeKey(config: HubConfig, files: BundleKeyFiles, kind: BundleKeyKind): Promise<string | undefined>;
+  /** Those of the file, and the own ones. */
+  trusted(files: BundleKeyFiles): Promise<BundleKeys>;
+  /** `key` is the text of a public key. False when it was trusted before. */
+  trust(config: HubConfig, files: BundleKeyFiles, key: string): Promise<boolean>;
+  open(file: string, keys: BundleKeys, options: { readonly sm2Required: boolean; readonly listOnly: boolean }): Promise<BundleFile>;
+  create(config: HubConfig, order: CreateOrder, watch: CreateWatch, signal: AbortSignal): Promise<CreatedBundle>;
   verify(bundle: BundleFile, database: VerifierKey, progress: BundleProgress, signal: AbortSignal): Promise<VerifyReport>;
   extract(bundle: BundleFile, folder: string, progress: BundleProgress, signal: AbortSignal): Promise<number>;
   import(config: HubConfig, bundle: BundleFile, progress: BundleProgress, signal: AbortSignal): Promise<ImportReport>;

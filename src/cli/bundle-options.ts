@@ -6,7 +6,9 @@ import { parseModulePath } from '../protocol/module-path.ts';
 import { parseVerifierKey, type VerifierKey } from '../protocol/note.ts';
 import type { ModuleQuery } from '../bundle/create-plan.ts';
 import type { BundleFile } from '../bundle/bundle-file.ts';
-import type { BundleBackends, BundleKeyFiles } from './bundle-backends.ts';
+import { BUNDLE_SM2_KEY_NAME } from '../protocol/bundle-sm2.ts';
+import { parseSm2VerifierKey, type Sm2VerifierKey } from '../protocol/sm2.ts';
+import type { BundleBackends, BundleKeyFiles, BundleKeys } from './bundle-backends.ts';
 import { type Invocation, UsageError } from './command.ts';
 import type { HubConfig } from './config/hub-config.ts';
 import { keysFolderOf } from './config/own-database.ts';
@@ -14,37 +16,45 @@ import { keysFolderOf } from './config/own-database.ts';
 /** Where the keys are: beside the data folder, or where `--key-file` says. */
 export function keyFilesOf({ dataDir }: HubConfig, { flags, folder }: Pick<Invocation, 'flags' | 'folder'>): BundleKeyFiles {
   const keys = keysFolderOf(dataDir);
-  const keyFile = flags['key-file'];
-  return {
-    keyFile: typeof keyFile === 'string' ? resolve(folder, keyFile) : join(keys, 'bundle.key'),
-    trustedFile: join(keys, 'bundle.trusted'),
-  };
+  const named = flags['key-file'];
+  const keyFile = typeof named === 'string' ? resolve(folder, named) : join(keys, 'bundle.key');
+  return { keyFile, sm2KeyFile: `${keyFile}.sm2`, trustedFile: join(keys, 'bundle.trusted') };
 }
 
-/** `--key` alone, else all that are trusted here. @throws {UsageError} */
-export async function trustedKeysOf(config: HubConfig, invocation: Invocation, bundles: BundleBackends): Promise<readonly VerifierKey[]> {
+/** Those of `--key` alone, else all that are trusted here. @throws {UsageError} */
+export async function trustedKeysOf(config: HubConfig, invocation: Invocation, bundles: BundleBackends): Promise<BundleKeys> {
   const { key } = invocation.flags;
-  return typeof key === 'string' ? [parseKey(key, invocation)] : bundles.trusted(keyFilesOf(config, invocation));
+  return typeof key === 'string' ? parseKeys(key, invocation) : bundles.trusted(keyFilesOf(config, invocation));
 }
 
-/** @throws {UsageError} */
-export function parseKey(text: string, { messages }: Pick<Invocation, 'messages'>): VerifierKey {
-  const key = parseVerifierKey(text.trim());
-  if (!key.ok) throw new UsageError(messages.bundle.badKey(key.reason));
-  return key.value;
+/** Public keys of either kind, comma separated. @throws {UsageError} */
+export function parseKeys(text: string, { messages }: Pick<Invocation, 'messages'>): BundleKeys {
+  const keys: VerifierKey[] = [];
+  const sm2Keys: Sm2VerifierKey[] = [];
+  for (const one of text.split(',').map((part) => part.trim())) {
+    const sm2 = parseSm2VerifierKey(one);
+    const key = parseVerifierKey(one);
+    if (sm2.ok) sm2Keys.push(sm2.value);
+    else if (key.ok) keys.push(key.value);
+    else throw new UsageError(messages.bundle.badKey(one.startsWith(`${BUNDLE_SM2_KEY_NAME}+`) ? sm2.reason : key.reason));
+  }
+  return { keys, sm2Keys };
+}
+
+export interface OpenOperand {
+  readonly config: HubConfig;
+  readonly keys: BundleKeys;
+  readonly bundles: BundleBackends;
+  readonly listOnly?: boolean;
 }
 
 /** The bundle that an operand names. */
 export function openOperand(
   operand: string,
-  {
-    keys,
-    bundles,
-    listOnly = false,
-  }: { readonly keys: readonly VerifierKey[]; readonly bundles: BundleBackends; readonly listOnly?: boolean },
+  { config, keys, bundles, listOnly = false }: OpenOperand,
   { folder }: Pick<Invocation, 'folder'>,
 ): Promise<BundleFile> {
-  return bundles.open(resolve(folder, operand), keys, { listOnly });
+  return bundles.open(resolve(folder, operand), keys, { sm2Required: config.bundles.sm2 === 'required', listOnly });
 }
 
 /** The database that proves. */

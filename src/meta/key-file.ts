@@ -12,6 +12,7 @@ import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { HubError } from '../base/errors.ts';
 import { generateSignerKey, type KeyAlgorithm, parseSignerKey, type SignerKey } from '../protocol/note.ts';
+import type { Parsed } from '../base/parsed.ts';
 import { errnoOf, exposureOf, fileError, makePrivateFolder, syncFolder } from './private-folder.ts';
 
 /** A name has at most 255 bytes, what stands around it about 80. */
@@ -31,9 +32,17 @@ export interface KeyFile {
  * @throws {HubError} config-invalid when the file is a symbolic link, exposed to other users, no key, or the key of another database; storage-fault
  */
 export async function readKeyFile({ file, name, algorithm }: KeyFile): Promise<SignerKey | undefined> {
+  return readKeyText({ file, name }, (text) => parseSignerKey(text, algorithm));
+}
+
+/** The same for a key that is read in another way. */
+export async function readKeyText<T extends { readonly verifier: { readonly name: string } }>(
+  { file, name }: Omit<KeyFile, 'algorithm'>,
+  parse: (text: string) => Parsed<T>,
+): Promise<T | undefined> {
   const text = await readPrivately(file);
   if (text === undefined) return undefined;
-  const key = parseSignerKey(text.replace(/\r?\n$/, ''), algorithm);
+  const key = parse(text.replace(/\r?\n$/, ''));
   // Not even the reason is told: in a mangled line a part of the key may stand where its name should.
   if (!key.ok)
     throw new HubError('config-invalid', `the key file ${file} holds no whole signing key: put its copy from the backup in its place`);
@@ -53,9 +62,14 @@ export async function readKeyFile({ file, name, algorithm }: KeyFile): Promise<S
  * @throws {HubError} config-invalid when others may write in the folder; storage-full, storage-fault
  */
 export async function createKeyFile({ file, name, algorithm }: KeyFile): Promise<SignerKey | undefined> {
+  const { signer, text } = generateSignerKey(name, undefined, algorithm);
+  return (await createKeyText(file, text)) ? signer : undefined;
+}
+
+/** The same for the text of a key. False when there is a file already. */
+export async function createKeyText(file: string, text: string): Promise<boolean> {
   const folder = dirname(file);
   await makePrivateFolder(folder);
-  const { signer, text } = generateSignerKey(name, undefined, algorithm);
   const draft = join(folder, `.${basename(file)}.${randomBytes(6).toString('hex')}`);
   try {
     await writeDraft(draft, `${text}\n`);
@@ -63,13 +77,13 @@ export async function createKeyFile({ file, name, algorithm }: KeyFile): Promise
       // Unlike a rename, a link never takes the place of a file that is there.
       await link(draft, file);
     } catch (error) {
-      if (errnoOf(error) === 'EEXIST') return undefined;
+      if (errnoOf(error) === 'EEXIST') return false;
       throw error;
     } finally {
       await unlink(draft);
     }
     await syncFolder(folder);
-    return signer;
+    return true;
   } catch (error) {
     throw fileError(`make the key file ${file}`, error);
   }

@@ -18,7 +18,7 @@ import {
   checkLocalHeader,
   readZipDirectory,
 } from '../protocol/zip-format.ts';
-import { type OpenFile, openFile } from './zip-file.ts';
+import { type CopyFile, type OpenFile, openCopy, openFile } from './zip-file.ts';
 import { type Inflate, createInflate } from './zip-inflater.ts';
 import type { ProvedZip, ZipToProve } from './zip-prover.ts';
 
@@ -47,12 +47,15 @@ const BUFFER_BYTES = 1024 * 1024;
  * @throws {HubError} zip-invalid with the rule that was broken; storage-fault when the file cannot be read
  */
 export async function proveZip(job: ZipJob, tools: ProveTools): Promise<ProvedZip> {
-  const file = openFile(job.localPath);
+  const file = openFile(job.localPath, job.within);
+  let copy: CopyFile | undefined;
   try {
+    copy = job.copyTo === undefined ? undefined : openCopy(job.copyTo);
     if (file.sizeBytes > MODULE_ZIP_BYTES_MAX) throw invalid(job, `zip is larger than ${MODULE_ZIP_BYTES_MAX} bytes`);
     const directory = valueOf(job, readZipDirectory(file, MODULE_ZIP_LIMITS));
     valueOf(job, checkModuleZip(job, directory.entries));
-    const reader = new SequentialReader(file, tools.buffer);
+    const sm3 = job.withSm3 === true ? createHash('sm3') : undefined;
+    const reader = new SequentialReader(file, { buffer: tools.buffer, copy, sm3 });
     const files: HashedFile[] = [];
     const goModName = job.keepGoMod === true ? `${job.module}@${job.version}/go.mod` : undefined;
     let goMod: Uint8Array | undefined;
@@ -65,8 +68,10 @@ export async function proveZip(job: ZipJob, tools: ProveTools): Promise<ProvedZi
       if (content !== undefined) goMod = Buffer.concat(content);
     }
     const h1 = valueOf(job, hashFiles(files));
-    return { h1, sha256: reader.finish(), sizeBytes: file.sizeBytes, entries: files.length, ...(goModName !== undefined && { goMod }) };
+    const proved = { h1, sha256: reader.finish(), sizeBytes: file.sizeBytes, entries: files.length };
+    return { ...proved, ...(goModName !== undefined && { goMod }), ...(sm3 !== undefined && { sm3: sm3.digest('hex') }) };
   } finally {
+    copy?.close();
     file.close();
   }
 }
@@ -142,14 +147,18 @@ class SequentialReader {
   readonly #file: OpenFile;
   readonly #buffer: Buffer;
   readonly #sha256 = createHash('sha256');
+  readonly #sm3: Hash | undefined;
+  readonly #copy: CopyFile | undefined;
   /** What is read and not yet taken: from `at` up to `end` in the buffer; the file's bytes from `position` on are still to be read. */
   #at = 0;
   #end = 0;
   #position = 0;
 
-  constructor(file: OpenFile, buffer: Buffer) {
+  constructor(file: OpenFile, { buffer, copy, sm3 }: { buffer: Buffer; copy: CopyFile | undefined; sm3: Hash | undefined }) {
     this.#file = file;
     this.#buffer = buffer;
+    this.#copy = copy;
+    this.#sm3 = sm3;
   }
 
   /** The next `length` bytes, which stay. Not more than the buffer holds. */
@@ -190,6 +199,8 @@ class SequentialReader {
     const target = this.#buffer.subarray(this.#end, this.#end + this.#file.sizeBytes - this.#position);
     this.#file.read(target, this.#position);
     this.#sha256.update(target);
+    this.#sm3?.update(target);
+    this.#copy?.append(target);
     this.#position += target.length;
     this.#end += target.length;
   }

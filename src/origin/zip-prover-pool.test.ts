@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -60,6 +60,16 @@ test('proves in a thread, and says what is wrong with a zip', async () => {
   );
   await assert.rejects(prover.prove({ ...good, localPath: join(folder, 'absent') }, never), hasCode('storage-fault'));
   assert.deepEqual(await prover.prove(good, never), proved);
+});
+
+test('a zip that lies within another file', async () => {
+  await using prover = createZipProver({ threadsMax: 1 });
+  const bytes = readFileSync(good.localPath);
+  const around = store('around', Buffer.concat([Buffer.alloc(1000, 1), bytes, bytes]));
+  const proved = await prover.prove(good, never);
+  for (const position of [1000, 1000 + bytes.length])
+    assert.deepEqual(await prover.prove({ ...around, within: { position, sizeBytes: bytes.length } }, never), proved);
+  await assert.rejects(prover.prove({ ...around, within: { position: 999, sizeBytes: bytes.length } }, never), hasCode('zip-invalid'));
 });
 
 test('many zips over few threads', async () => {

@@ -16,6 +16,7 @@
  */
 import { hash } from 'node:crypto';
 import { type Parsed, parsed, refused } from '../base/parsed.ts';
+import { type Sm2Part, splitSm2 } from './bundle-sm2.ts';
 import { isDatabaseName } from './layout.ts';
 import { type VerifierKey, verifyNote } from './note.ts';
 
@@ -120,11 +121,17 @@ export function bundleDigest(headText: string): string {
   return hash('sha256', headText);
 }
 
-/** The head, if one of these keys signed it, and which. */
-export function openBundleHead(
-  note: string,
-  keys: readonly VerifierKey[],
-): Parsed<{ readonly head: BundleHead; readonly key: VerifierKey; readonly digest: string }> {
+/** A head that was signed, and by whom. */
+export interface OpenedHead {
+  readonly head: BundleHead;
+  readonly key: VerifierKey;
+  readonly digest: string;
+  /** What SM2 says of it, not verified yet. */
+  readonly sm2: Sm2Part | undefined;
+}
+
+/** The head, if one of these keys signed it. */
+export function openBundleHead(note: string, keys: readonly VerifierKey[]): Parsed<OpenedHead> {
   let reason = 'no key is trusted to sign bundles';
   for (const key of keys) {
     const verified = verifyNote(note, key);
@@ -134,8 +141,11 @@ export function openBundleHead(
     }
     // Bytes that nobody signed, such as more signatures, would be bytes that anybody can change.
     if (verified.value.note !== note) return refused('the note has more in it than its one signature');
-    const head = parseBundleHead(verified.value.text);
-    return head.ok ? parsed({ head: head.value, key, digest: bundleDigest(verified.value.text) }) : head;
+    const parts = splitSm2(verified.value.text);
+    if (!parts.ok) return parts;
+    const { headText, sm2 } = parts.value;
+    const head = parseBundleHead(headText);
+    return head.ok ? parsed({ head: head.value, key, digest: bundleDigest(headText), sm2 }) : head;
   }
   return refused(reason);
 }

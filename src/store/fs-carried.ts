@@ -9,6 +9,8 @@ import { checkBlobKey, STAGING_FOLDER } from './key-path.ts';
 
 const JOURNAL = 'journal';
 const PREFIX = 'import-';
+/** Files that are written and not on the disk yet. */
+const SYNCING_MAX = 16;
 
 /**
  * Many files that are to become visible together. They are written into a folder of their own in staging, named by numbers; `seal` writes down, durably, which
@@ -19,6 +21,9 @@ export class CarriedFiles {
   readonly #root: string;
   readonly #folder: string;
   readonly #keys: BlobKey[] = [];
+  readonly #syncing = new Set<Promise<void>>();
+  /** The first file that the disk did not take. */
+  #fault: HubError | undefined;
 
   private constructor(root: string, folder: string, keys: readonly BlobKey[]) {
     this.#root = root;
@@ -68,25 +73,50 @@ export class CarriedFiles {
     return this.#keys;
   }
 
-  /** Writes a file, synced. Answers where it is now, for who has to read it again. @throws {HubError} storage-full, storage-fault, or what the chunks throw */
+  /**
+   * Writes a file and answers where it is now, for who has to read it again: while it is read the disk writes it, and `seal` waits for that.
+   * @throws {HubError} storage-full, storage-fault, also for a file before it; or what the chunks throw
+   */
   async add(key: BlobKey, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {
+    return this.fill(key, async (path, handle) => {
+      for await (const chunk of chunks) await handle.writeFile(chunk);
+      return path;
+    });
+  }
+
+  /** The same for who writes into the empty file by its path. @throws as {@link add} */
+  async fill<T>(key: BlobKey, write: (path: string, handle: FileHandle) => Promise<T>): Promise<T> {
     checkBlobKey(key);
     const path = join(this.#folder, String(this.#keys.push(key) - 1));
     let handle: FileHandle | undefined;
+    let written: T;
     try {
       handle = await open(path, 'wx', storedMode);
-      for await (const chunk of chunks) await handle.writeFile(chunk);
-      await handle.sync();
-      return path;
+      written = await write(path, handle);
     } catch (error) {
-      throw error instanceof HubError ? error : storageError(`write ${path}`, error);
-    } finally {
       await handle?.close();
+      throw error instanceof HubError ? error : storageError(`write ${path}`, error);
     }
+    await this.#syncLater(handle, path);
+    return written;
+  }
+
+  /** Waits only where too many are on their way. */
+  async #syncLater(handle: FileHandle, path: string): Promise<void> {
+    const syncing: Promise<void> = syncAndClose(handle)
+      .catch((error: unknown) => {
+        this.#fault ??= storageError(`write ${path}`, error);
+      })
+      .finally(() => this.#syncing.delete(syncing));
+    this.#syncing.add(syncing);
+    while (this.#syncing.size > SYNCING_MAX) await Promise.race(this.#syncing);
+    if (this.#fault !== undefined) throw this.#fault;
   }
 
   /** @throws {HubError} storage-full, storage-fault */
   async seal(): Promise<void> {
+    await Promise.all(this.#syncing);
+    if (this.#fault !== undefined) throw this.#fault;
     try {
       const folders = new StoreFolders(this.#root, realOperations);
       // What needs room is made before anything is decided.
@@ -130,7 +160,16 @@ export class CarriedFiles {
   }
 
   async discard(): Promise<void> {
+    await Promise.all(this.#syncing);
     await rm(this.#folder, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+async function syncAndClose(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -34,6 +34,7 @@ export const bundleCreateCommand: CommandSpec = {
   flags: [
     { flag: '--out <file>', describe: (m) => m.bundle.help.out, required: true },
     { flag: '--hub <url>', describe: (m) => m.bundle.help.hub },
+    { flag: '--from-store', describe: (m) => m.bundle.help.fromStore },
     { flag: '--with-latest', describe: (m) => m.bundle.help.withLatest },
     { flag: '--toolchain <versions>', describe: (m) => m.bundle.help.toolchain },
     { flag: '--platform <platforms>', describe: (m) => m.bundle.help.platform },
@@ -42,9 +43,10 @@ export const bundleCreateCommand: CommandSpec = {
     { flag: '--split <size>', describe: (m) => m.bundle.help.split },
     { flag: '--created <time>', describe: (m) => m.bundle.help.created },
     { flag: '--key-file <file>', describe: (m) => m.bundle.help.keyFile },
+    { flag: '--sm2', describe: (m) => m.bundle.help.sm2 },
     { flag: '--dry-run', describe: (m) => m.bundle.help.dryRun },
   ],
-  configKeys: ['listen', 'dataDir', 'checksumDatabases'],
+  configKeys: ['listen', 'dataDir', 'checksumDatabases', 'bundles.sm2'],
   run: (invocation) => withConfig(invocation, (config) => create(config, invocation)),
 };
 
@@ -56,10 +58,14 @@ async function create(config: HubConfig, invocation: Invocation): Promise<number
   const since = typeof flags['since'] === 'string' ? await openSince(flags['since'], { config, bundles }, invocation) : undefined;
   try {
     const request = await requestOf(config, since, invocation);
-    const keyFile = flags['dry-run'] === true ? undefined : keyFilesOf(config, invocation).keyFile;
+    const files = keyFilesOf(config, invocation);
+    const keyFile = flags['dry-run'] === true ? undefined : files.keyFile;
+    const sm2 = keyFile === undefined ? undefined : { file: files.sm2KeyFile, required: flags['sm2'] === true };
+    // Without an address it is the hub of this configuration, whose data folder is known.
+    const store = flags['from-store'] === true ? 'required' : flags['hub'] === undefined ? 'if-there' : 'no';
     const created = await bundles.create(
       config,
-      { hub, token: invocation.env[TOKEN_VARIABLE] || undefined, keyFile, request },
+      { hub, token: invocation.env[TOKEN_VARIABLE] || undefined, keyFile, sm2, store, request },
       watchOf(invocation),
       signal,
     );
@@ -74,7 +80,7 @@ async function openSince(
   { config, bundles }: { readonly config: HubConfig; readonly bundles: BundleBackends },
   invocation: Invocation,
 ): ReturnType<typeof openOperand> {
-  return openOperand(operand, { keys: await trustedKeysOf(config, invocation, bundles), bundles, listOnly: true }, invocation);
+  return openOperand(operand, { config, keys: await trustedKeysOf(config, invocation, bundles), bundles, listOnly: true }, invocation);
 }
 
 async function requestOf(config: HubConfig, since: CreateRequest['since'], invocation: Invocation): Promise<CreateRequest> {

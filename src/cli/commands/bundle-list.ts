@@ -21,13 +21,13 @@ export const bundleListCommand: CommandSpec = {
   describe: (m) => m.bundle.help.list,
   argument: { name: 'bundle', describe: (m) => m.bundle.help.file },
   flags: [{ flag: '--files', describe: (m) => m.bundle.help.listFiles }, trustOne],
-  configKeys: ['dataDir'],
+  configKeys: ['dataDir', 'bundles.sm2'],
   run: (invocation) =>
     withConfig(invocation, async (config) => {
       const { terminal, messages, flags, argument = '' } = invocation;
       const bundles = await invocation.backends.bundles();
       const keys = await trustedKeysOf(config, invocation, bundles);
-      await using bundle = await openOperand(argument, { keys, bundles, listOnly: true }, invocation);
+      await using bundle = await openOperand(argument, { config, keys, bundles, listOnly: true }, invocation);
       const versions = versionsOf(bundle);
       const files = bundle.entries.map(({ name, sizeBytes, sha256, carried }) => ({ name, sizeBytes, sha256, carried }));
       const more = flags['files'] === true ? { files } : {};
@@ -49,7 +49,7 @@ export const bundleDiffCommand: CommandSpec = {
   describe: (m) => m.bundle.help.diff,
   argument: { name: 'bundle', describe: (m) => m.bundle.help.otherFile, many: true },
   flags: [trustOne],
-  configKeys: ['dataDir'],
+  configKeys: ['dataDir', 'bundles.sm2'],
   run: (invocation) =>
     withConfig(invocation, async (config) => {
       const { terminal, messages, operands } = invocation;
@@ -57,8 +57,8 @@ export const bundleDiffCommand: CommandSpec = {
       if (older === undefined || newer === undefined || operands.length > 2) throw new UsageError(messages.bundle.needTwo);
       const bundles = await invocation.backends.bundles();
       const keys = await trustedKeysOf(config, invocation, bundles);
-      await using before = await openOperand(older, { keys, bundles, listOnly: true }, invocation);
-      await using after = await openOperand(newer, { keys, bundles, listOnly: true }, invocation);
+      await using before = await openOperand(older, { config, keys, bundles, listOnly: true }, invocation);
+      await using after = await openOperand(newer, { config, keys, bundles, listOnly: true }, invocation);
       const had = new Map(versionsOf(before).map((line) => [line.name, line.files.join(',')]));
       const has = new Map(versionsOf(after).map((line) => [line.name, line.files.join(',')]));
       const added = [...has].filter(([name, files]) => had.get(name) !== files).map(([name, files]) => `${name} ${files}`);

@@ -2,9 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { formatWishList } from '../../api/wishes.ts';
 import type { BundleFile } from '../../bundle/bundle-file.ts';
+import { newestAgeDays } from '../../bundle/imported-bundles.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
-import { databaseOf, keyFilesOf, openOperand, parseKey, parseListen, trustedKeysOf } from '../bundle-options.ts';
-import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
+import { databaseOf, keyFilesOf, openOperand, parseKeys, parseListen, trustedKeysOf } from '../bundle-options.ts';
+import { type CommandSpec, type Invocation, withConfig } from '../command.ts';
 import type { HubConfig } from '../config/hub-config.ts';
 import { exitCodes } from '../exit-code.ts';
 import { formatSize } from '../format.ts';
@@ -22,7 +23,7 @@ function withBundle(
   return withConfig(invocation, async (config) => {
     const bundles = await invocation.backends.bundles();
     const keys = await trustedKeysOf(config, invocation, bundles);
-    await using bundle = await openOperand(invocation.argument ?? '', { keys, bundles }, invocation);
+    await using bundle = await openOperand(invocation.argument ?? '', { config, keys, bundles }, invocation);
     return await work({ bundle, bundles, config });
   });
 }
@@ -31,23 +32,27 @@ const progressOf = ({ terminal, messages }: Invocation): { readonly onProgress: 
   onProgress: (done, total) => terminal.progress(() => messages.bundle.checking(formatSize(done), formatSize(total))),
 });
 
-function tellHead({ head, key, digest }: BundleFile, { terminal, messages: { bundle } }: Invocation): void {
+function tellHead({ head, key, sm2, digest }: BundleFile, { terminal, messages: { bundle } }: Invocation): void {
   terminal.line(digest);
   terminal.line(bundle.head(head.created, head.source, `${key.name}+${key.hash}`));
+  if (sm2 !== undefined) terminal.line(sm2.verified === undefined ? bundle.sm2Unknown(sm2.key) : bundle.sm2Signed(sm2.key));
   if (head.parent !== undefined) terminal.line(bundle.parent(head.parent));
 }
+
+/** For `--json`. */
+const sm2Of = ({ sm2 }: BundleFile): unknown => sm2 && { key: sm2.key, verified: sm2.verified !== undefined };
 
 const verifyCommand: CommandSpec = {
   name: 'verify',
   describe: (m) => m.bundle.help.verify,
   argument,
   flags: [trustOne],
-  configKeys: ['dataDir', 'checksumDatabases'],
+  configKeys: ['dataDir', 'checksumDatabases', 'bundles.sm2'],
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles, config }) => {
       const report = await bundles.verify(bundle, databaseOf(config), progressOf(invocation), invocation.signal);
       const { terminal, messages } = invocation;
-      terminal.value({ ok: true, digest: bundle.digest, head: bundle.head, key: bundle.key.text, ...report });
+      terminal.value({ ok: true, digest: bundle.digest, head: bundle.head, key: bundle.key.text, sm2: sm2Of(bundle), ...report });
       tellHead(bundle, invocation);
       terminal.line(messages.bundle.verified(report.files, formatSize(report.sizeBytes), report.treeSize));
       if (report.unproved > 0) terminal.line(messages.bundle.verifiedPartly(report.unproved));
@@ -60,7 +65,7 @@ const extractCommand: CommandSpec = {
   describe: (m) => m.bundle.help.extract,
   argument,
   flags: [{ flag: '--to <folder>', describe: (m) => m.bundle.help.extractTo, required: true }, trustOne],
-  configKeys: ['dataDir'],
+  configKeys: ['dataDir', 'bundles.sm2'],
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles }) => {
       const { terminal, messages, folder, flags, signal } = invocation;
@@ -77,7 +82,7 @@ const serveCommand: CommandSpec = {
   describe: (m) => m.bundle.help.serve,
   argument,
   flags: [{ flag: '--listen <address>', describe: (m) => m.bundle.help.serveListen }, trustOne],
-  configKeys: ['dataDir'],
+  configKeys: ['dataDir', 'bundles.sm2'],
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles }) => {
       const { terminal, messages, flags, signal } = invocation;
@@ -98,13 +103,13 @@ const importCommand: CommandSpec = {
   describe: (m) => m.bundle.help.import,
   argument,
   flags: [trustOne],
-  configKeys: ['dataDir', 'checksumDatabases'],
+  configKeys: ['dataDir', 'checksumDatabases', 'bundles.sm2'],
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles, config }) => {
       const report = await bundles.import(config, bundle, progressOf(invocation), invocation.signal);
       const { terminal, messages } = invocation;
       const { modules, ...counts } = report;
-      terminal.value({ ok: true, digest: bundle.digest, ...counts, modules: modules.length });
+      terminal.value({ ok: true, digest: bundle.digest, sm2: sm2Of(bundle), ...counts, modules: modules.length });
       if (report.known) terminal.line(messages.bundle.importedKnown);
       else terminal.line(messages.bundle.imported(report.files, formatSize(report.sizeBytes), report.present));
       if (report.missing > 0) terminal.aside(messages.bundle.importedMissing(report.missing));
@@ -120,9 +125,11 @@ const importedCommand: CommandSpec = {
   run: (invocation) =>
     withConfig(invocation, async (config) => {
       const imported = await (await invocation.backends.bundles()).imported(config);
-      invocation.terminal.value({ ok: true, imported });
+      invocation.terminal.value({ ok: true, imported, newestDays: newestAgeDays(imported, Date.now()) ?? null });
       for (const { digest, created, source, files, sizeBytes } of imported)
         invocation.terminal.line(`${created} ${digest.slice(0, 16)} ${files} ${formatSize(sizeBytes)} ${source}`);
+      const newest = newestAgeDays(imported, Date.now());
+      if (newest !== undefined) invocation.terminal.aside(invocation.messages.bundle.newest(newest));
       return exitCodes.done;
     }),
 };
@@ -156,15 +163,17 @@ const keyFileFlag = { flag: '--key-file <file>', describe: (m: Invocation['messa
 const keyNewCommand: CommandSpec = {
   name: 'new',
   describe: (m) => m.bundle.help.keyNew,
-  flags: [keyFileFlag],
+  flags: [keyFileFlag, { flag: '--sm2', describe: (m) => m.bundle.help.keyNewSm2 }],
   configKeys: ['dataDir'],
   run: (invocation) =>
     withConfig(invocation, async (config) => {
-      const { terminal, messages, backends } = invocation;
+      const { terminal, messages, backends, flags } = invocation;
       const files = keyFilesOf(config, invocation);
-      const made = await (await backends.bundles()).makeKey(config, files);
-      terminal.value({ ok: made !== undefined, keyFile: files.keyFile, verifierKey: made ?? null });
-      terminal.aside(made === undefined ? messages.bundle.keyExists(files.keyFile) : messages.bundle.keyMade(files.keyFile));
+      const kind = flags['sm2'] === true ? 'sm2' : 'ed25519';
+      const keyFile = kind === 'sm2' ? files.sm2KeyFile : files.keyFile;
+      const made = await (await backends.bundles()).makeKey(config, files, kind);
+      terminal.value({ ok: made !== undefined, keyFile, verifierKey: made ?? null });
+      terminal.aside(made === undefined ? messages.bundle.keyExists(keyFile) : messages.bundle.keyMade(keyFile));
       if (made === undefined) return exitCodes.attention;
       terminal.line(made);
       return exitCodes.done;
@@ -180,10 +189,13 @@ const keyShowCommand: CommandSpec = {
     withConfig(invocation, async (config) => {
       const { terminal, messages, backends } = invocation;
       const files = keyFilesOf(config, invocation);
-      const key = await (await backends.bundles()).readKey(files);
-      terminal.value({ ok: key !== undefined, keyFile: files.keyFile, verifierKey: key ?? null });
+      const bundles = await backends.bundles();
+      const key = await bundles.readKey(files, 'ed25519');
+      const sm2 = await bundles.readKey(files, 'sm2');
+      terminal.value({ ok: key !== undefined, keyFile: files.keyFile, verifierKey: key ?? null, sm2VerifierKey: sm2 ?? null });
       if (key === undefined) terminal.aside(messages.bundle.keyNone(files.keyFile));
       else terminal.line(key);
+      if (sm2 !== undefined) terminal.line(sm2);
       return key === undefined ? exitCodes.attention : exitCodes.done;
     }),
 };
@@ -197,8 +209,10 @@ const keyTrustCommand: CommandSpec = {
   run: (invocation) =>
     withConfig(invocation, async (config) => {
       const { terminal, messages, backends, argument: text } = invocation;
-      if (text === undefined) throw new UsageError(messages.bundle.badKey(''));
-      const isNew = await (await backends.bundles()).trust(config, keyFilesOf(config, invocation), parseKey(text, invocation));
+      const { keys, sm2Keys } = parseKeys(text ?? '', invocation);
+      const bundles = await backends.bundles();
+      let isNew = false;
+      for (const key of [...keys, ...sm2Keys]) if (await bundles.trust(config, keyFilesOf(config, invocation), key.text)) isNew = true;
       terminal.value({ ok: true, isNew });
       terminal.line(isNew ? messages.bundle.trusted : messages.bundle.trustedBefore);
       return exitCodes.done;

@@ -226,6 +226,8 @@ export interface HubConfig {
   readonly sdk: { readonly mirrors: readonly string[]; readonly index: string };
   readonly nameRules: readonly NameRuleConfig[];
   readonly store: { readonly kind: 'fs' };
+  /** Whether every bundle that is taken has to be signed by SM2 as well, by a key that is trusted. */
+  readonly bundles: { readonly sm2: 'optional' | 'required' };
   readonly handOver: HandOverConfig;
   readonly metadata: { readonly kind: 'sqlite' };
   readonly witness: WitnessConfig;

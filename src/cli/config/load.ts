@@ -223,6 +223,7 @@ function build(tree: CheckedTree, sources: Sources, input: ConfigInput): HubConf
     sdk: sdkOf(tree.sdk),
     nameRules: tree.policy.rules,
     store: { kind: 'fs' },
+    bundles: tree.bundles,
     handOver: handOverOf(tree, dataDir),
     metadata: { kind: 'sqlite' },
     witness: witnessOf(tree, pathOf),

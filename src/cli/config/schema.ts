@@ -90,6 +90,7 @@ const schema = z.strictObject({
     forcePathStyle: notBuilt(),
     redirect: notBuilt(),
   }),
+  bundles: group({ sm2: z.enum(['optional', 'required']).default('optional') }),
   handOver: group({
     kind: z.enum(['off', 'x-accel-redirect', 'x-sendfile', 'redirect']).default('off'),
     prefix: z.string().optional(),
@@ -137,6 +138,7 @@ export interface CheckedTree {
   readonly webhooks: WebhooksTree;
   readonly access: AccessTree;
   readonly sdk: SdkTree;
+  readonly bundles: { readonly sm2: 'optional' | 'required' };
   readonly handOver: {
     readonly kind: HandOverConfig['kind'];
     readonly prefix?: string | undefined;
