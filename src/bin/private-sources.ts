@@ -13,6 +13,7 @@ import type { Exclusively } from '../origin/git/mirror.ts';
 import { createTemplateLocator } from '../origin/git/template-locator.ts';
 import { createSourceOrigin } from '../origin/source-origin.ts';
 import { noting } from './public-source.ts';
+import { readSecret } from './read-secret.ts';
 
 export interface PrivateSourcesParts {
   readonly metadata: Metadata;
@@ -25,11 +26,11 @@ export interface PrivateSourcesParts {
 const MIRROR_IN_USE_MS = 2 * 3_600_000;
 
 /** By the number of the rule; their owner is the stack. @throws {HubError} config-invalid when a secret is not there */
-export function openPrivateSources(
+export async function openPrivateSources(
   stack: AsyncDisposableStack,
   config: HubConfig,
   { metadata, log, env }: PrivateSourcesParts,
-): readonly (PrivateSource | undefined)[] {
+): Promise<readonly (PrivateSource | undefined)[]> {
   const turns = stack.use(new Turns({ metadata, log }));
   const { httpProxy, httpsProxy, noProxy, caFile } = config.outbound;
   const environment = {
@@ -45,10 +46,10 @@ export function openPrivateSources(
   const mirrors = stack.use(
     new BoundedMirrors({ folder, bytesMax: config.limits.mirrorBytes, inUseMs: MIRROR_IN_USE_MS, exclusively, clock: systemClock, log }),
   );
-  return config.private.map(({ home }) => {
+  const open = async ({ home }: PrivateRuleConfig): Promise<PrivateSource | undefined> => {
     if (home.kind !== 'git') return undefined;
     const { url: template, rootElements } = home;
-    const credential = credentialOf(home.credential, env);
+    const credential = await credentialOf(home.credential, env);
     const source = stack.use(
       createGitSource({
         locator: (tools) => noting(createTemplateLocator({ template, credential, rootElements, ...tools }), mirrors),
@@ -61,21 +62,25 @@ export function openPrivateSources(
       }),
     );
     return { origin: createSourceOrigin(source, template), mode: home.mode };
-  });
+  };
+  const sources: (PrivateSource | undefined)[] = [];
+  for (const rule of config.private) sources.push(await open(rule));
+  return sources;
 }
 
 type GitHome = Extract<PrivateRuleConfig['home'], { readonly kind: 'git' }>;
 
-function credentialOf(credential: GitHome['credential'], env: PrivateSourcesParts['env']): GitCredential | undefined {
+async function credentialOf(credential: GitHome['credential'], env: PrivateSourcesParts['env']): Promise<GitCredential | undefined> {
   switch (credential?.kind) {
     case undefined:
       return undefined;
     case 'ssh-key':
-      return { kind: 'sshKey', file: credential.file };
+      return { kind: 'sshKey', file: credential.file, knownHostsFile: credential.knownHostsFile };
     case 'password': {
-      const password = env[credential.passwordEnv];
-      if (password === undefined || password === '')
-        throw new HubError('config-invalid', `the environment variable ${credential.passwordEnv}, which is to hold a password, is not set`);
+      const place = credential.password;
+      const password = await readSecret(place, env);
+      if (password === '' && place.kind === 'variable')
+        throw new HubError('config-invalid', `the environment variable ${place.name}, which is to hold a password, is not set`);
       return { kind: 'password', username: credential.username, password };
     }
   }

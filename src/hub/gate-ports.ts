@@ -42,6 +42,10 @@ export function createGatePorts(parts: GatePortsParts): GatePorts {
         isStored: info !== undefined,
       };
     },
+    commitOf: async (module, signal) => {
+      const info = await stored(parts, module, 'info', signal);
+      return info === undefined ? undefined : commitOf(info, module);
+    },
     archive: async (module, signal) => {
       await privateVersions.archive(module.path, module.version, signal);
       const goMod = await stored(parts, module, 'mod', signal);

@@ -39,6 +39,8 @@ export interface GatePorts {
   roots(event: TagEvent): readonly RepositoryRoot[];
   /** Stores nothing. @throws {HubError} not-found when the source has no such version; what an origin throws */
   look(module: ModuleAt, signal: AbortSignal): Promise<SeenVersion>;
+  /** The commit that what is stored was made of; undefined when nothing is stored, or that is not known. @throws {HubError} storage-… */
+  commitOf(module: ModuleAt, signal: AbortSignal): Promise<string | undefined>;
   /** Makes and stores all of a version, with its records, unless it is stored; answers the text of the go.mod that is. @throws {HubError} what a fill throws */
   archive(module: ModuleAt, signal: AbortSignal): Promise<string>;
   /** Has the go.mod of a requirement, proved. @throws {HubError} what a fill throws */
@@ -134,7 +136,7 @@ export class TagGate {
     for (const candidate of candidates) {
       const outcome =
         event.change === 'deleted'
-          ? await this.#gone(candidate.modules)
+          ? await this.#gone(candidate.modules, signal)
           : await this.#first(event, candidate, { signal, attempts: job.attempts });
       if (outcome !== undefined) outcomes.push(outcome);
     }
@@ -155,12 +157,12 @@ export class TagGate {
   }
 
   /** What was archived stays as it is. */
-  async #gone(modules: readonly ModuleAt[]): Promise<string | undefined> {
+  async #gone(modules: readonly ModuleAt[], signal: AbortSignal): Promise<string | undefined> {
     const { ports, verdicts } = this.#parts;
     const gone: string[] = [];
     for (const module of modules) {
       if (decidedOf(await verdicts.of(module)) === undefined) continue;
-      await ports.drifted(module, { from: undefined, to: undefined });
+      await ports.drifted(module, { from: await ports.commitOf(module, signal), to: undefined });
       gone.push(`the tag of ${nameOf(module)} is gone: what is stored stays`);
     }
     return gone.length === 0 ? undefined : gone.join('; ');

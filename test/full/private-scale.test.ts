@@ -62,10 +62,11 @@ private:
   - match: "git.corp.example/*"
     git: "${server.url}/{repo}.git"
     rootElements: 3
-    credential: {username: ${login.username}, passwordEnv: CORP_GIT_PASSWORD}
+    credential: {username: ${login.username}, passwordFile: git.secret}
 `,
   );
-  const env = { GOYI_OWN_DATABASE_NAME: 'goyi.example/sumdb', CORP_GIT_PASSWORD: login.password };
+  await writeFile(join(world.folder, 'git.secret'), `${login.password}\n`);
+  const env = { GOYI_OWN_DATABASE_NAME: 'goyi.example/sumdb' };
   hub = await world.hub({ workers: 1, args: ['--config', config], env });
   key = (JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string }).verifierKey;
 });

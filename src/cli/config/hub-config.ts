@@ -116,13 +116,14 @@ export interface PrivateRuleConfig {
         /** `archive-on-tag`: clients see what a webhook had checked and stored, and nothing else. */
         readonly mode: 'on-demand' | 'archive-on-tag';
         readonly credential:
-          | { readonly kind: 'password'; readonly username: string; readonly passwordEnv: string }
-          | { readonly kind: 'ssh-key'; readonly file: string }
+          | { readonly kind: 'password'; readonly username: string; readonly password: SecretPlace }
+          /** `knownHostsFile`: keys of hosts that are accepted, and no others; undefined: the first that a host shows, from then on. */
+          | { readonly kind: 'ssh-key'; readonly file: string; readonly knownHostsFile: string | undefined }
           | undefined;
       };
 }
 
-/** A webhook that is taken in. Names are unique; secrets stand in environment variables alone. */
+/** A webhook that is taken in. Names are unique. */
 export interface HookConfig {
   readonly kind: HookKind;
   readonly name: string;

@@ -12,7 +12,9 @@ const sound: readonly PrivateRuleTree[] = [
   { match: 'git.corp.example/*', git: 'http://git.corp.example:3000/{repo}' },
   { match: 'git.corp.example/team/one', git: 'https://git.corp.example/team/one.git', rootElements: 3 },
   { match: 'git.corp.example/*', git: url, mode: 'archive-on-tag', credential: { username: 'bot', passwordEnv: 'CORP_GIT_TOKEN' } },
+  { match: 'git.corp.example/*', git: url, credential: { username: 'bot', passwordFile: 'secrets/git' } },
   { match: 'git.corp.example/*', git: ssh, credential: { sshKeyFile: 'keys/id' } },
+  { match: 'git.corp.example/*', git: ssh, credential: { sshKeyFile: 'keys/id', knownHostsFile: 'keys/hosts' } },
   { match: 'a.example,b.example/*', uploads: true },
   { match: 'a.example', public: true },
 ];
@@ -35,6 +37,18 @@ const faulty: readonly (readonly [rule: PrivateRuleTree, path: string, sentence:
   [{ match: 'a.example', git: url, credential: {} }, 'credential', config.badCredential],
   [{ match: 'a.example', git: url, credential: { username: 'bot' } }, 'credential', config.badCredential],
   [{ match: 'a.example', git: url, credential: { username: 'b', passwordEnv: 'P', sshKeyFile: 'k' } }, 'credential', config.badCredential],
+  [
+    { match: 'a.example', git: url, credential: { username: 'b', passwordEnv: 'P', passwordFile: 'p' } },
+    'credential',
+    config.badCredential,
+  ],
+  [
+    { match: 'a.example', git: url, credential: { username: 'b', passwordFile: 'p', knownHostsFile: 'h' } },
+    'credential',
+    config.badCredential,
+  ],
+  [{ match: 'a.example', git: ssh, credential: { knownHostsFile: 'h' } }, 'credential', config.badCredential],
+  [{ match: 'a.example', git: ssh, credential: { username: 'b', passwordFile: 'p' } }, 'credential.passwordFile', config.passwordOverSsh],
   [{ match: 'a.example', git: ssh, credential: { username: 'b', passwordEnv: 'P' } }, 'credential.passwordEnv', config.passwordOverSsh],
   [{ match: 'a.example', git: url, credential: { sshKeyFile: 'k' } }, 'credential.sshKeyFile', config.keyWithoutSsh],
   [

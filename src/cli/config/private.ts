@@ -13,9 +13,17 @@ export interface PrivateRuleTree {
   readonly rootElements?: number | undefined;
   readonly mode?: 'on-demand' | 'archive-on-tag' | undefined;
   readonly credential?:
-    | { readonly username?: string | undefined; readonly passwordEnv?: string | undefined; readonly sshKeyFile?: string | undefined }
+    | {
+        readonly username?: string | undefined;
+        readonly passwordEnv?: string | undefined;
+        readonly passwordFile?: string | undefined;
+        readonly sshKeyFile?: string | undefined;
+        readonly knownHostsFile?: string | undefined;
+      }
     | undefined;
 }
+
+type GitCredentialConfig = NonNullable<Extract<PrivateRuleConfig['home'], { readonly kind: 'git' }>['credential']>;
 
 /** What belongs to a repository. */
 const gitKeys = ['rootElements', 'mode', 'credential'] as const;
@@ -42,11 +50,13 @@ export function faultsOfPrivateRule(rule: PrivateRuleTree): readonly RuleFault[]
   }
   const scheme = schemeOf(rule.git);
   if (scheme === undefined) fault(['git'], (m) => m.config.badGitUrl);
-  const { username, passwordEnv, sshKeyFile } = rule.credential ?? {};
-  const isPassword = passwordEnv !== undefined && username !== undefined && sshKeyFile === undefined;
-  const isKey = sshKeyFile !== undefined && passwordEnv === undefined && username === undefined;
+  const { username, passwordEnv, passwordFile, sshKeyFile, knownHostsFile } = rule.credential ?? {};
+  const passwords = [passwordEnv, passwordFile].filter((place) => place !== undefined).length;
+  const isPassword = passwords === 1 && username !== undefined && sshKeyFile === undefined && knownHostsFile === undefined;
+  const isKey = sshKeyFile !== undefined && passwords === 0 && username === undefined;
   if (rule.credential !== undefined && !isPassword && !isKey) fault(['credential'], (m) => m.config.badCredential);
-  else if (isPassword && scheme === 'ssh') fault(['credential', 'passwordEnv'], (m) => m.config.passwordOverSsh);
+  else if (isPassword && scheme === 'ssh')
+    fault(['credential', passwordEnv === undefined ? 'passwordFile' : 'passwordEnv'], (m) => m.config.passwordOverSsh);
   else if (isKey && scheme !== undefined && scheme !== 'ssh') fault(['credential', 'sshKeyFile'], (m) => m.config.keyWithoutSsh);
   if (passwordEnv !== undefined && !/^(?!GOYI_)[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(passwordEnv))
     fault(['credential', 'passwordEnv'], (m) => m.config.badVariableName);
@@ -95,18 +105,33 @@ function homeOf(
   resolve: ResolvePath,
 ): PrivateRuleConfig['home'] {
   if (git === undefined) return { kind: uploads === true ? 'uploads' : 'public' };
-  const { username, passwordEnv, sshKeyFile } = credential ?? {};
   return {
     kind: 'git',
     url: git,
     rootElements,
     mode: mode ?? 'on-demand',
-    credential:
-      sshKeyFile !== undefined
-        ? { kind: 'ssh-key', file: resolve(sshKeyFile, ['private', index, 'credential', 'sshKeyFile']) }
-        : username !== undefined && passwordEnv !== undefined
-          ? { kind: 'password', username, passwordEnv }
-          : undefined,
+    credential: credential && credentialOf(credential, (name, text) => resolve(text, ['private', index, 'credential', name])),
+  };
+}
+
+function credentialOf(
+  { username, passwordEnv, passwordFile, sshKeyFile, knownHostsFile }: NonNullable<PrivateRuleTree['credential']>,
+  resolve: (name: string, text: string) => string,
+): GitCredentialConfig | undefined {
+  if (sshKeyFile !== undefined)
+    return {
+      kind: 'ssh-key',
+      file: resolve('sshKeyFile', sshKeyFile),
+      knownHostsFile: knownHostsFile === undefined ? undefined : resolve('knownHostsFile', knownHostsFile),
+    };
+  if (username === undefined) return undefined;
+  return {
+    kind: 'password',
+    username,
+    password:
+      passwordFile === undefined
+        ? { kind: 'variable', name: passwordEnv ?? '' }
+        : { kind: 'file', file: resolve('passwordFile', passwordFile) },
   };
 }
 
@@ -120,8 +145,16 @@ export function privateTree(rules: readonly PrivateRuleConfig[]): readonly Priva
       git: url,
       ...(rootElements !== undefined && { rootElements }),
       mode,
-      ...(credential?.kind === 'ssh-key' && { credential: { sshKeyFile: credential.file } }),
-      ...(credential?.kind === 'password' && { credential: { username: credential.username, passwordEnv: credential.passwordEnv } }),
+      ...(credential !== undefined && { credential: credentialTree(credential) }),
     };
   });
+}
+
+function credentialTree(credential: GitCredentialConfig): NonNullable<PrivateRuleTree['credential']> {
+  if (credential.kind === 'ssh-key') {
+    const { file, knownHostsFile } = credential;
+    return { sshKeyFile: file, ...(knownHostsFile !== undefined && { knownHostsFile }) };
+  }
+  const { username, password } = credential;
+  return { username, ...(password.kind === 'file' ? { passwordFile: password.file } : { passwordEnv: password.name }) };
 }

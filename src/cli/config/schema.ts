@@ -297,7 +297,9 @@ function privateRule(): z.ZodType<PrivateRuleTree> {
         .strictObject({
           username: z.string().min(1).optional(),
           passwordEnv: z.string().optional(),
+          passwordFile: text(parsePath).optional(),
           sshKeyFile: text(parsePath).optional(),
+          knownHostsFile: text(parsePath).optional(),
         })
         .optional(),
     })

@@ -358,7 +358,7 @@ export const en: Messages = {
     onlyWithGit: 'belongs to a rule with git',
     badGitUrl:
       'must be an address of Git repositories that begins with https://, ssh:// or http://, such as https://git.corp.example/{repo}.git, without password, ? and #',
-    badCredential: 'must be either username and passwordEnv, or sshKeyFile',
+    badCredential: 'must be either username with passwordEnv or passwordFile, or sshKeyFile, with knownHostsFile if wanted',
     passwordOverSsh: 'an ssh:// address takes an sshKeyFile, no password',
     keyWithoutSsh: 'an sshKeyFile is for ssh:// addresses',
     badVariableName:

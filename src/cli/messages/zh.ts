@@ -353,7 +353,7 @@ const texts = {
     privateWays: '应以 git: 网址、uploads: true、public: true 三者之一说明模块在哪里',
     onlyWithGit: '此项只用于带 git 的规则',
     badGitUrl: '应为 https://、ssh:// 或 http:// 开头的 Git 仓库网址，如 https://git.corp.example/{repo}.git，不含密码、?、#',
-    badCredential: '应为 username 加 passwordEnv，或者 sshKeyFile',
+    badCredential: '应为 username 加 passwordEnv 或 passwordFile，或者 sshKeyFile（可加 knownHostsFile）',
     passwordOverSsh: 'ssh:// 网址用 sshKeyFile，不用密码',
     keyWithoutSsh: 'sshKeyFile 用于 ssh:// 网址',
     badVariableName: '应为环境变量名，且不以 GOYI_ 开头；密码本身从不写在文件里',

@@ -233,7 +233,7 @@ export class GitCommand {
 }
 
 /** Of git and of ssh; hosts frame their word with lines that are empty but for who speaks. */
-const SAYS_NOTHING = /^(?:\*\* )?(?:warning|hint):|^(?:remote|error|fatal):\s*$/i;
+const SAYS_NOTHING = /^(?:\*\* )?(?:warning|hint):|^(?:remote|error|fatal):\s*$|^@+\s*$/i;
 
 /** What git said, fit for a message. */
 export function firstLine(stderr: string): string {

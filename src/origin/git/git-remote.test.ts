@@ -26,6 +26,12 @@ const cases: readonly (readonly [title: string, stderr: string, fault: RemoteFau
     /not authorized/,
   ],
   ['an unknown key', `git@127.0.0.1: Permission denied (publickey).\n${advice}`, 'refused', /Permission denied/],
+  [
+    'another host key',
+    `@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@\nHost key verification failed.\n${advice}`,
+    'refused',
+    /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+  ],
   ['GitHub', `ERROR: Repository not found.\n${advice}`, 'absent', /not found/],
   ['Gogs', `Gogs: Repository does not exist or you do not have access\n${advice}`, 'absent', /does not exist/],
   ['plain git', `fatal: 'team/lib.git' does not appear to be a git repository\n${advice}`, 'absent', /does not appear/],
