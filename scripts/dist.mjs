@@ -3,7 +3,7 @@
 // The Node for another platform comes from the package registry, as the one that runs here does, in the version of package.json.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -72,6 +72,8 @@ async function bundle(name, file) {
 
 function make(platform) {
   const output = join(out, `goyi-${platform}`);
+  // One that is running cannot be written over, only replaced.
+  const next = `${output}.next`;
   const config = join(work, 'sea.json');
   const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
   const assets = Object.fromEntries([
@@ -81,13 +83,14 @@ function make(platform) {
   const settings = {
     main: join(work, 'goyi.mjs'),
     mainFormat: 'module',
-    output,
+    output: next,
     assets,
     executable: nodeFor(platform),
     disableExperimentalSEAWarning: true,
   };
   writeFileSync(config, JSON.stringify(settings));
   execFileSync(process.execPath, ['--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] });
+  renameSync(next, output);
   const sha256 = createHash('sha256').update(readFileSync(output)).digest('hex');
   writeFileSync(`${output}.sha256`, `${sha256}  goyi-${platform}\n`);
   process.stdout.write(`executables/goyi-${platform}: ${Math.round(statSync(output).size / 1e6)} MB, sha256 ${sha256}\n`);

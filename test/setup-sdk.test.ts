@@ -8,6 +8,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
+import { absolute, filesBelow, isHere, sdksIn } from './support/bare-home.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { mountSmallDisk } from './support/small-disk.ts';
 import { publishToolchain } from './support/synthetic-toolchain.ts';
@@ -20,15 +21,6 @@ const newest = `go1.99.2.${platform}`;
 const archivePath = `/dl/${newest}.tar.gz`;
 const releases = ['go1.97.7', 'go1.98.3', 'go1.99.1', 'go1.99.2', 'go1.100rc1'];
 const shells = ['sh', 'dash', 'bash', 'busybox sh', 'zsh --emulate sh'].filter((shell) => isHere(shell.split(' ')[0] ?? ''));
-
-function isHere(command: string): boolean {
-  try {
-    execFileSync('sh', ['-c', `command -v ${command}`]);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 let world: SyntheticWorld;
 let hub: HubProcess;
@@ -43,11 +35,14 @@ interface Line {
   /** Changes whole answers, by path. */
   bend: Map<string, (body: Buffer) => Buffer>;
   asked: string[];
+  /** Credentials that came. */
+  tokens: Set<string>;
 }
 let line: Line;
 let address = '';
 const between = createServer((req, res) => {
   const path = req.url ?? '';
+  if (req.headers.authorization !== undefined) line.tokens.add(req.headers.authorization);
   line.asked.push(`${path}${req.headers.range === undefined ? '' : ` ${req.headers.range}`}`);
   const to = new URL(hub.url);
   const forwarded = request({ host: to.hostname, port: to.port, path, method: 'GET', headers: req.headers, agent: false }, (answer) => {
@@ -93,7 +88,7 @@ after(async () => {
 });
 
 beforeEach(() => {
-  line = { cuts: [], bend: new Map(), asked: [] };
+  line = { cuts: [], bend: new Map(), asked: [], tokens: new Set() };
 });
 
 async function newHome(): Promise<string> {
@@ -137,36 +132,6 @@ async function setUp(args: readonly string[], { home, shell = 'sh', env = {}, pa
     child.stdin?.on('error', () => {}).end(text);
   });
 }
-
-/** The shell is no part of what the machine has in its PATH. */
-function absolute(shell: string): readonly string[] {
-  const [name = 'sh', ...rest] = shell.split(' ');
-  return [
-    execFileSync('sh', ['-c', `command -v ${name}`])
-      .toString()
-      .trim(),
-    ...rest,
-  ];
-}
-
-/** Every file below the folder with what it holds, but for what the go command itself keeps. */
-async function filesBelow(home: string): Promise<Readonly<Record<string, string>>> {
-  const found: Record<string, string> = {};
-  const walk = async (folder: string): Promise<void> => {
-    for (const entry of await readdir(join(home, folder), { withFileTypes: true })) {
-      const name = join(folder, entry.name);
-      if (name === '.config/go' || name === '.cache' || name === 'go') continue;
-      if (entry.isDirectory()) await walk(name);
-      else if (entry.isSymbolicLink()) found[name] = `-> ${await readlink(join(home, name))}`;
-      else found[name] = `${(await lstat(join(home, name))).mode.toString(8)} ${await readFile(join(home, name), 'latin1')}`;
-    }
-  };
-  await walk('');
-  return found;
-}
-
-const sdksIn = async (home: string): Promise<readonly string[]> =>
-  (await readdir(join(home, '.goyi/sdk')).catch(() => [])).filter((name) => name.startsWith('go1'));
 
 test('without Go and without --go nothing is done, and the way out is said', async () => {
   const home = await newHome();
@@ -266,7 +231,8 @@ test('a line that is cut again and again is gone on with', async () => {
   const home = await newHome();
   await setUp(['--go', '1.99.2'], { home });
   const size = (await (await fetch(`${address}${archivePath}`)).arrayBuffer()).byteLength;
-  line = { cuts: [size >> 2, 1_000, 10, size >> 1], bend: new Map(), asked: [] };
+  line.cuts = [size >> 2, 1_000, 10, size >> 1];
+  line.asked = [];
   const other = await newHome();
   const { code, output } = await setUp(['--go', '1.99.2'], { home: other });
   assert.equal(code, 0, output);
@@ -287,7 +253,8 @@ test('what was fetched before the connection went for good is there for the next
   assert.equal(failed.code, 6, failed.output);
   assert.match(failed.output, /could not fetch .*1\.99\.2/);
   assert.deepEqual(await sdksIn(home), []);
-  line = { cuts: [], bend: new Map(), asked: [] };
+  line.cuts = [];
+  line.asked = [];
   assert.equal((await setUp(['--go', '1.99.2'], { home })).code, 0);
   assert.ok(line.asked.includes(`${archivePath} bytes=100000-`));
   assert.deepEqual(await readdir(join(home, '.goyi/sdk/staging')), []);
@@ -430,6 +397,18 @@ test('wishes and profiles are those of goyi env', async () => {
   assert.equal((await setUp(['--profile', 'moon'], { home })).code, 2);
   assert.equal((await setUp(['--goflags'], { home })).code, 2);
   assert.match((await setUp(['--help'], { home })).output, /--go VERSION/);
+});
+
+test('a default that was chosen since then stays, and a hub that wants a token gets it', async () => {
+  const home = await newHome();
+  await setUp(['--go', '1.98.3'], { home, env: { GOYI_TOKEN: 's3cret' } });
+  assert.deepEqual([...line.tokens], ['Bearer s3cret']);
+  const { code, output } = await runGoyi(['sdk', 'install', '1.99.1', '--hub', hub.url], { HOME: home, GOSUMDB: world.goSumDb });
+  assert.equal(code, 0, output);
+  assert.equal((await runGoyi(['sdk', 'use', '--global', '1.99.1'], { HOME: home })).code, 0);
+  await setUp(['--undo'], { home });
+  assert.equal(await readlink(join(home, '.goyi/sdk/current')), `go1.99.1.${platform}`);
+  assert.deepEqual(await sdksIn(home), [`go1.99.1.${platform}`]);
 });
 
 test('a block that was left from another folder is replaced, and an SDK that was there before stays', async () => {

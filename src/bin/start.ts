@@ -9,6 +9,12 @@ export async function start(version: string): Promise<number> {
     });
   }
 
+  // Whoever reads may stop, as `head` does: what there is still to say is said to nobody.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+
   // npm does not pass a SIGTERM on: it dies, and its script with it. A hub whose npm is gone stops as if it had been told.
   if (process.env['npm_lifecycle_event'] !== undefined) {
     const parent = process.ppid;

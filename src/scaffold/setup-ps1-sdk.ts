@@ -25,6 +25,13 @@ export const powerShellSdkPart: string = String.raw`
     }
   }
 
+  function Get-Origin([string]$File) {
+    foreach ($release in (Invoke-RestMethod -UseBasicParsing -Uri "$hub/dl/?mode=json&include=all")) {
+      foreach ($one in $release.files) { if ($one.filename -ceq $File) { return $one.origin } }
+    }
+    return 'official'
+  }
+
   function Select-Release([string]$Wanted, [string[]]$Releases) {
     $bare = $Wanted -creplace '^go', ''
     $stable = @($Releases | Where-Object { $_ -cnotmatch '[a-z]' })
@@ -76,7 +83,7 @@ export const powerShellSdkPart: string = String.raw`
         Add-Type -AssemblyName System.IO.Compression.FileSystem
         [IO.Compression.ZipFile]::ExtractToDirectory($archive, $work)
         # So that "goyi sdk" knows it.
-        $receipt = @{ file = "$name.zip"; sha256 = $sha256; origin = 'official'; from = $hub; installedAt = [DateTime]::UtcNow.ToString('o') }
+        $receipt = @{ file = "$name.zip"; sha256 = $sha256; origin = (Get-Origin "$name.zip"); from = $hub; installedAt = [DateTime]::UtcNow.ToString('o') }
         [IO.File]::WriteAllText([IO.Path]::Combine($work, 'go', '.goyi-sdk.json'), (ConvertTo-Json $receipt))
         [IO.Directory]::Move([IO.Path]::Combine($work, 'go'), $folder)
       } finally {

@@ -196,21 +196,29 @@ remember_sdk() {
   printf '%s\n' "$1" >>"$sdk_undo"
 }
 
+# A default that somebody has chosen since then stays.
 remove_sdks() {
+  former=
+  made_env=0
   while read -r kind what; do
     case "$kind" in
       sdk)
         say "  removed: $sdks/$what" "  已删除：$sdks/$what"
         if [ "$mode" = undo ] && [ -n "$what" ]; then rm -rf "$sdks/$what"; fi
         ;;
-      current)
-        if [ "$mode" != undo ]; then continue; fi
-        if [ -n "$what" ]; then ln -sfn "$what" "$sdks/current"; else rm -f "$sdks/current"; fi
-        ;;
-      env) if [ "$mode" = undo ]; then rm -f "$sdks/env.sh"; fi ;;
+      current) former=$what ;;
+      env) made_env=1 ;;
     esac
   done <"$sdk_undo"
   if [ "$mode" != undo ]; then return 0; fi
+  if [ ! -e "$sdks/current" ]; then
+    rm -f "$sdks/current"
+    if [ -n "$former" ]; then
+      ln -s "$former" "$sdks/current"
+    elif [ "$made_env" = 1 ]; then
+      rm -f "$sdks/env.sh"
+    fi
+  fi
   rm -f "$sdk_undo"
   rmdir "$sdks/staging" "$sdks" "@{sdks%/sdk}" 2>/dev/null || true
 }

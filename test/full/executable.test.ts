@@ -52,6 +52,7 @@ test('it is a whole hub: two workers prove, store and serve', async () => {
       ['zip', made.zip],
     ] as const)
       assertServes(await ask({ url }, `${address(made)}${file}`), bytes, file);
+    assert.match((await ask({ url }, 'docs/sdk.md')).body.toString(), /^# Go SDKs\n/);
   } finally {
     child.kill('SIGTERM');
     assert.equal(await ended, 0, output);

@@ -198,7 +198,7 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
   },
   'module-refused': {
     title: (subject) => `a proxy refuses ${subject}`,
-    why: 'After a refusal (403 and the like) the go command stops where , follows in GOPROXY, and asks the next entry where | follows.',
+    why: 'After a refusal (403 and the like) the go command stops where , follows in GOPROXY, and asks the next entry where | follows. Public proxies know no module of your own: for one of those the hub wants a rule (`private`), or this machine GOPRIVATE.',
     todo: 'The reason above is the proxy’s own; ask who runs it:',
   },
   'module-absent': {

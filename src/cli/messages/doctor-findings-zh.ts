@@ -182,7 +182,7 @@ export const findings: Readonly<Record<FindingId, FindingText>> = {
   },
   'module-refused': {
     title: (subject) => `代理拒绝提供 ${subject}`,
-    why: '被拒绝（403 等）之后，GOPROXY 中其后是逗号则 go 命令停止，是 | 则询问下一个条目。',
+    why: '被拒绝（403 等）之后，GOPROXY 中其后是逗号则 go 命令停止，是 | 则询问下一个条目。公共代理没有自家的模块：这类模块需要在本站配置（private），或在本机设置 GOPRIVATE。',
     todo: '上面是代理自己给出的理由；请询问其运维：',
   },
   'module-absent': {
