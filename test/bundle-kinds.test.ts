@@ -1,0 +1,193 @@
+// What a bundle carries besides the modules of projects: SDKs, commands for `go install`, and all that a hub has.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { VerifierKey } from '../src/protocol/note.ts';
+import { goyiIn, keyOf, openInside, outside } from './support/bundle-world.ts';
+import { runGo } from './support/go-command.ts';
+import { ask } from './support/hub-client.ts';
+import { type HubProcess, runGoyi } from './support/hub-process.ts';
+import { address } from './support/synthetic-module.ts';
+import { publishToolchain } from './support/synthetic-toolchain.ts';
+import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
+
+const run = promisify(execFile);
+const realGo = execFileSync('sh', ['-c', 'command -v go']).toString().trim();
+const host = `${process.platform}-${{ x64: 'amd64' }[process.arch as 'x64'] ?? process.arch}`;
+const created = ['--created', '2026-11-20T08:00:00Z'];
+
+let world: SyntheticWorld;
+let hub: HubProcess;
+let key: VerifierKey;
+const path = (file: string): string => join(world.folder, file);
+
+before(async () => {
+  world = await startWorld();
+  for (const release of ['go1.29.3', 'go1.29.4', 'go1.31rc1']) publishToolchain(world, release, { platform: host });
+  // What runs is the Go of this machine.
+  publishToolchain(world, 'go1.30.1', { platform: host, files: { 'bin/go': `#!/bin/sh\nexec '${realGo}' "$@"\n` } });
+  publishToolchain(world, 'go1.29.4', { platform: 'linux-loong64' });
+  publishTools();
+  world.database.pad(300);
+  hub = await world.hub();
+  key = keyOf((await outside(world)('key', 'new')).output);
+});
+
+after(async () => {
+  await hub?.stop();
+  await world?.[Symbol.asyncDispose]();
+});
+
+/** A command in a folder of its module, which needs one module to be built and another to be tested; one in a module below that, and one whose go.mod replaces. */
+function publishTools(): void {
+  const used = world.publish('used.example/used', 'v1.0.0', { files: { 'used.go': 'package used\n\nconst Text = "used"\n' } });
+  const tested = world.publish('tested.example/tested', 'v1.0.0');
+  world.publish('unused.example/unused', 'v1.0.0');
+  const sums = [used, tested].flatMap(({ path: module, version, zipHash, modHash }) => [
+    `${module} ${version} ${zipHash}\n`,
+    `${module} ${version}/go.mod ${modHash}\n`,
+  ]);
+  const main = 'package main\n\nimport "used.example/used"\n\nfunc main() { println(used.Text) }\n';
+  const requires = { [used.path]: used.version, [tested.path]: tested.version };
+  world.publish('tool.example/kit', 'v1.1.0', { requires, files: { 'cmd/show/main.go': main, 'go.sum': sums.join('') } });
+  world.publish('tool.example/kit/cmd/show/v9', 'v9.0.0');
+  // A module on the way to the package that does not have it.
+  world.publish('tool.example/kit/cmd', 'v1.1.0', { files: { 'other/main.go': 'package main\n\nfunc main() {}\n' } });
+  const goMod = 'module tool.example/bent\n\ngo 1.21\n\nrequire used.example/used v1.0.0\n\nreplace used.example/used => ../used\n';
+  world.publish('tool.example/bent', 'v1.0.0', { goMod, files: { 'main.go': main } });
+}
+
+async function create(file: string, ...args: readonly string[]): Promise<string> {
+  const made = await outside(world)('create', '--out', path(file), '--hub', hub.url, ...args);
+  assert.equal(made.code, 0, made.output);
+  return path(file);
+}
+
+/** A hub that has what a bundle brought, and nothing else. */
+async function insideWith(data: string, ...bundles: readonly string[]): Promise<HubProcess> {
+  const goyi = goyiIn(world, data);
+  assert.equal((await goyi('key', 'trust', key.text)).code, 0);
+  for (const bundle of bundles) {
+    const imported = await goyi('import', bundle);
+    assert.equal(imported.code, 0, imported.output);
+  }
+  const env = { GOYI_CHECKSUM_DATABASES: world.goSumDb, GOYI_FRESHNESS_NEGATIVE_SECONDS: '0', GOYI_FRESHNESS_LIST_SECONDS: '0' };
+  return world.hub({ dataDir: path(data), upstreams: ['off'], env });
+}
+
+test('SDKs by version and by line, for several platforms, are the same archives inside, and install', async () => {
+  const sdk = await create('sdk.goyi', '--sdk', '1.29.x,latest', '--platform', host.replace('-', '/'), ...created);
+  const listed = await outside(world)('list', sdk);
+  const versions = [...listed.output.matchAll(/golang\.org\/toolchain@(\S+)/g)].map(([, version]) => version);
+  assert.deepEqual(versions, [`v0.0.1-go1.29.4.${host}`, `v0.0.1-go1.30.1.${host}`]);
+  await using inside = await insideWith('inside-sdk', sdk);
+  const all = JSON.parse((await ask(inside, 'dl/?mode=json&include=all')).body.toString()) as { readonly version: string }[];
+  assert.deepEqual(all.map(({ version }) => version).sort(), ['go1.29.4', 'go1.30.1']);
+  const file = `dl/go1.30.1.${host}.tar.gz`;
+  assert.deepEqual((await ask(inside, `${file}.sha256`)).body, (await ask(hub, `${file}.sha256`)).body);
+  assert.deepEqual((await ask(inside, file)).body, (await ask(hub, file)).body);
+  const home = path('home');
+  await mkdir(home);
+  const env = { HOME: home, GOENV: 'off', GOPROXY: inside.url, GOSUMDB: world.goSumDb, INIT_CWD: home };
+  const installed = await runGoyi(['sdk', 'install', 'latest', '1.29'], env);
+  assert.equal(installed.code, 0, installed.output);
+  assert.deepEqual((await readdir(join(home, '.goyi/sdk'))).filter((name) => name.startsWith('go1')).sort(), [
+    `go1.29.4.${host}`,
+    `go1.30.1.${host}`,
+  ]);
+  const user = path('user');
+  await mkdir(user);
+  const setUp = `curl -fsSL ${inside.url}/setup.sh | sh -s -- --go latest`;
+  const done = await run('sh', ['-c', setUp], { env: { PATH: '/usr/bin:/bin', HOME: user, GOTOOLCHAIN: 'local' }, cwd: user });
+  assert.match(done.stdout + done.stderr, new RegExp(`proved by record \\d+ of ${world.database.key.name.replaceAll('.', '\\.')}`));
+  assert.ok((await readdir(join(user, '.goyi/sdk'))).includes(`go1.30.1.${host}`));
+  const other = await create('loong.goyi', '--sdk', 'go1.29.4', '--platform', 'linux/loong64', ...created);
+  assert.match((await outside(world)('list', other)).output, /v0\.0\.1-go1\.29\.4\.linux-loong64/);
+});
+
+test('a release that is not there for a platform is told as what could not be had', async () => {
+  const made = await outside(world)(
+    'create',
+    '--out',
+    path('lack.goyi'),
+    '--hub',
+    hub.url,
+    '--sdk',
+    '1.30.x',
+    '--platform',
+    'linux/loong64',
+  );
+  assert.notEqual(made.code, 0);
+  assert.match(made.output, /golang\.org\/toolchain@1\.30\.x linux\/loong64/);
+});
+
+test('a command is installed inside by its package, with what its own go.sum names', async () => {
+  const tools = await create('tools.goyi', '--tools', 'tool.example/kit/cmd/show@latest', ...created);
+  const { output } = await outside(world)('list', tools);
+  assert.match(output, /tool\.example\/kit@v1\.1\.0 info,mod,zip/);
+  assert.match(output, /used\.example\/used@v1\.0\.0 info,mod,zip/);
+  assert.doesNotMatch(output, /unused\.example|kit\/cmd@/);
+  await using inside = await insideWith('inside-tools', tools);
+  for (const query of ['latest', 'v1.1.0']) {
+    const bin = path(`bin-${query}`);
+    const settings = { GOPROXY: inside.url, GOSUMDB: world.goSumDb, GOMODCACHE: path(`install-${query}/mod`), GOBIN: bin };
+    const installed = await runGo(world.folder, ['install', `tool.example/kit/cmd/show@${query}`], settings);
+    assert.equal(installed.code, 0, installed.stderr);
+    assert.deepEqual(await readdir(bin), ['show']);
+  }
+});
+
+test('a command that the go command refuses to install, or that is none, is not carried', async () => {
+  const made = await outside(world)(
+    'create',
+    '--out',
+    path('no.goyi'),
+    '--hub',
+    hub.url,
+    '--tools',
+    'tool.example/bent,tool.example/kit/none@v1.1.0',
+  );
+  assert.notEqual(made.code, 0);
+  assert.match(made.output, /tool\.example\/bent@latest.*replace lines/);
+  assert.match(made.output, /tool\.example\/kit\/none@v1\.1\.0 \(not-found\)/);
+});
+
+test('everything that the hub has stored, and nothing that it would have to fetch', async () => {
+  await using other = await world.hub({ dataDir: path('stored'), env: { GOYI_LIMITS_PREFETCH_SLOTS: '0' } });
+  const stored = ['a.example/a', 'b.example/B', 'c.example/c'].map((module) => world.publish(module, 'v1.0.0'));
+  world.database.pad(300);
+  for (const made of stored) for (const file of ['mod', 'zip']) assert.equal((await ask(other, `${address(made)}${file}`)).status, 200);
+  const half = world.publish('half.example/h', 'v1.0.0');
+  assert.equal((await ask(other, `${address(half)}mod`)).status, 200);
+  const before = world.moduleRequests().length;
+  const made = await outside(world)('create', '--trusted', '--out', path('all.goyi'), '--hub', other.url, ...created);
+  assert.equal(made.code, 0, made.output);
+  assert.deepEqual(world.moduleRequests().slice(before), []);
+  const { output } = await outside(world)('list', path('all.goyi'));
+  for (const { path: module } of stored) assert.match(output, new RegExp(`\\+ ${module}@v1\\.0\\.0 \\S*mod,zip`));
+  assert.match(output, /\+ half\.example\/h@v1\.0\.0 mod /);
+  await mkdir(path('taken'));
+  await using inside = await openInside({ root: path('taken'), database: world.database.key });
+  await inside.import(path('all.goyi'), [key]);
+  assert.ok((await inside.state()).rows.some(({ module, kind }) => module === 'b.example/B' && kind === 'zip'));
+});
+
+test('a source without a feed has no trusted set', async () => {
+  const made = await outside(world)('create', '--trusted', '--out', path('none.goyi'), '--hub', world.upstream.url, ...created);
+  assert.notEqual(made.code, 0);
+  assert.match(made.output, /no feed of what it has stored/);
+});
+
+test('nothing that is private here leaves with the trusted set unless --private says so', async () => {
+  await writeFile(path('goyi.yaml'), 'private:\n  - {match: "b.example/*", uploads: true}\n');
+  await using other = await world.hub({ dataDir: path('stored'), env: { GOYI_LIMITS_PREFETCH_SLOTS: '0' } });
+  const env = { GOYI_DATA_DIR: path('data'), GOYI_CHECKSUM_DATABASES: world.goSumDb };
+  const args = ['bundle', 'create', '--trusted', '--out', path('most.goyi'), '--hub', other.url, '--config', path('goyi.yaml')];
+  const made = await runGoyi(args, env);
+  assert.equal(made.code, 0, made.output);
+  assert.doesNotMatch((await outside(world)('list', path('most.goyi'))).output, /b\.example/);
+  assert.ok((await readFile(path('most.goyi'))).length > 0);
+});
