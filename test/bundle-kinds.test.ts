@@ -191,3 +191,33 @@ test('nothing that is private here leaves with the trusted set unless --private 
   assert.doesNotMatch((await outside(world)('list', path('most.goyi'))).output, /b\.example/);
   assert.ok((await readFile(path('most.goyi'))).length > 0);
 });
+
+test('a workspace builds inside as outside', async () => {
+  const shared = world.publish('shared.example/s', 'v1.0.0', { files: { 's.go': 'package s\n\nconst Text = "one"\n' } });
+  world.publish('shared.example/s', 'v1.1.0', { files: { 's.go': 'package s\n\nconst Text = "two"\n' } });
+  // The go command reads the go.mod of the version that another module of the workspace requires.
+  world.publish('beside.example/b', 'v1.0.0');
+  world.database.pad(300);
+  const write = async (file: string, text: string): Promise<void> => {
+    await mkdir(join(path('workspace'), file, '..'), { recursive: true });
+    await writeFile(join(path('workspace'), file), text);
+  };
+  await write('go.work', 'go 1.21\n\nuse (\n\t./app\n\t../beside\n)\n');
+  await write('app/go.mod', `module app.example/a\n\ngo 1.21\n\nrequire (\n\tbeside.example/b v1.0.0\n\t${shared.path} v1.0.0\n)\n`);
+  await write(
+    'app/main.go',
+    'package main\n\nimport (\n\t"beside.example/b"\n\t"shared.example/s"\n)\n\nfunc main() { println(b.Text, s.Text) }\n',
+  );
+  await write('../beside/go.mod', `module beside.example/b\n\ngo 1.21\n\nrequire ${shared.path} v1.1.0\n`);
+  await write('../beside/b.go', 'package b\n\nimport "shared.example/s"\n\nconst Text = s.Text\n');
+  const build = ['build', '-o', path('workspace.out'), './app'];
+  const settings = { GOSUMDB: world.goSumDb, GOFLAGS: '-modcacherw' };
+  const built = await runGo(path('workspace'), build, { ...settings, GOPROXY: hub.url, GOMODCACHE: path('work-1/mod') });
+  assert.equal(built.code, 0, built.stderr);
+  const bundle = await create('workspace.goyi', path('workspace'), ...created);
+  await using inside = await insideWith('inside-work', bundle);
+  const again = await runGo(path('workspace'), build, { ...settings, GOPROXY: inside.url, GOMODCACHE: path('work-2/mod') });
+  assert.equal(again.code, 0, again.stderr);
+  const file = await create('by-file.goyi', path('workspace/go.work'), ...created);
+  assert.ok((await readFile(file)).equals(await readFile(bundle)));
+});

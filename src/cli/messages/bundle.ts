@@ -4,7 +4,7 @@ export const zh = {
   help: {
     bundle: '气隙搬运：把模块连同校验数据库的证明装进一个文件，带进内网',
     create: '从一个 hub（或任何 GOPROXY）制作签名的 bundle',
-    createOperand: 'go.mod、go.sum、源码目录（含其中每个主模块），或 MODULE@VERSION、MODULE@latest；省略时为当前目录',
+    createOperand: 'go.mod、go.work、go.sum、源码目录（含其中每个主模块），或 MODULE@VERSION、MODULE@latest；省略时为当前目录',
     createFooter:
       '先给出计划与大小再下载；中断后重跑即从断点继续。hub 要令牌时从 GOYI_TOKEN 读取。docs/air-gap.md 说明装进了什么、为什么。',
     out: '要写出的文件，例如 week-48.goyi',
@@ -110,7 +110,8 @@ export const en: typeof zh = {
   help: {
     bundle: 'the air gap: carry modules with their proofs in one file',
     create: 'make a signed bundle from what a hub (or any GOPROXY) has',
-    createOperand: 'go.mod or go.sum file, source folder (every main module in it), MODULE@VERSION or MODULE@latest (default: this folder)',
+    createOperand:
+      'go.mod, go.work or go.sum file, source folder (every main module in it), MODULE@VERSION or MODULE@latest (default: this folder)',
     createFooter:
       'It tells its plan with sizes first, and goes on where it was cut when it is run again. A token for the hub is read from GOYI_TOKEN. docs/air-gap.md says what is carried and why.',
     out: 'the file to write, such as week-48.goyi',
