@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import type { VerifierKey } from '../src/protocol/note.ts';
 import { goyiIn, keyOf, openInside, outside } from './support/bundle-world.ts';
 import { runGo } from './support/go-command.ts';
-import { ask } from './support/hub-client.ts';
+import { ask, askUntilFound, eventually } from './support/hub-client.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { address } from './support/synthetic-module.ts';
 import { publishToolchain } from './support/synthetic-toolchain.ts';
@@ -190,6 +190,32 @@ test('nothing that is private here leaves with the trusted set unless --private 
   assert.equal(made.code, 0, made.output);
   assert.doesNotMatch((await outside(world)('list', path('most.goyi'))).output, /b\.example/);
   assert.ok((await readFile(path('most.goyi'))).length > 0);
+});
+
+test('what was called absent a moment ago is there when a bundle has brought it, whatever the freshness is', async () => {
+  const wanted = world.publish('wanted.example/w', 'v1.0.0');
+  world.publish('known.example/k', 'v1.0.0');
+  world.database.pad(300);
+  const known = await create('known.goyi', 'known.example/k@v1.0.0', '--created', '2026-11-20T08:00:00Z');
+  const goyi = goyiIn(world, 'absent');
+  assert.equal((await goyi('key', 'trust', key.text)).code, 0);
+  assert.equal((await goyi('import', known)).code, 0);
+  const env = { GOYI_CHECKSUM_DATABASES: world.goSumDb, GOYI_FRESHNESS_NEGATIVE_SECONDS: '600', GOYI_FRESHNESS_LIST_SECONDS: '600' };
+  await using inside = await world.hub({ dataDir: path('absent'), upstreams: ['off'], env });
+  const asked = [`${address(wanted)}zip`, 'wanted.example/w/@latest'];
+  for (const one of asked) assert.equal((await ask(inside, one)).status, 404);
+  assert.match((await ask(inside, 'known.example/k/@latest')).body.toString(), /v1\.0\.0/);
+  world.publish('known.example/k', 'v1.1.0');
+  world.database.pad(300);
+  const more = await create('more.goyi', 'known.example/k@v1.1.0', 'wanted.example/w@v1.0.0', '--created', '2026-11-21T08:00:00Z');
+  assert.equal((await goyi('import', more)).code, 0);
+  for (const one of asked) await askUntilFound(inside, one, 20_000);
+  const latest = await eventually(
+    async () => (await ask(inside, 'known.example/k/@latest')).body.toString(),
+    (body) => body.includes('v1.1.0'),
+    20_000,
+  );
+  assert.match(latest, /v1\.1\.0/);
 });
 
 test('a workspace builds inside as outside', async () => {

@@ -1,6 +1,6 @@
 // Private modules behind the gap: proved there by the log of the hub outside, as strictly as public ones, and readable by whom the hub inside lets.
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { codeOf, messageOf } from '../src/base/errors.ts';
@@ -205,7 +205,7 @@ test('a delta moves both trees on, and tells nothing twice', async () => {
   );
 });
 
-interface Taking extends AsyncDisposable, Pick<Inside, 'state' | 'metadata'> {
+interface Taking extends AsyncDisposable, Pick<Inside, 'root' | 'state' | 'metadata'> {
   import(file: string, keys?: readonly VerifierKey[], changes?: Parameters<Inside['import']>[2]): ReturnType<Inside['import']>;
 }
 
@@ -216,6 +216,7 @@ async function emptyInside(foreign: readonly VerifierKey[] = [ownKey]): Promise<
   await mkdir(root);
   const opened = await openInside({ root, database: world.database.key, foreign });
   return {
+    root,
     state: () => opened.state(),
     metadata: opened.metadata,
     import: (file, keys = [key], changes = {}) => opened.import(file, keys, { isPrivate, ...changes }),
@@ -268,6 +269,17 @@ test('what was served or recorded here once is not replaced by what differs', as
   const entry = { module: 'git.corp.example/Lib', version: 'v1.2.0', zipHash, modHash: zipHash, provedBy: undefined };
   await signs.metadata.appendOwn('inside.example/sumdb', [entry], 0);
   assert.match(await refusal(signs, first, [key], { ownLogs: ['inside.example/sumdb'] }), /in inside\.example\/sumdb/);
+});
+
+test('a private file that was lost is put back', async () => {
+  await using taking = await emptyInside();
+  await taking.import(first);
+  const zip = join(taking.root, 'modules/git.corp.example/!lib/@v/v1.2.0.zip');
+  const bytes = await readFile(zip);
+  await rm(zip);
+  const report = await taking.import(await create('again-later.goyi', app, '--private', '--created', '2026-11-22T08:00:00Z'));
+  assert.equal(report.files, 1);
+  assert.deepEqual(await readFile(zip), bytes);
 });
 
 test('signed by the right key, but with what the log of the hub outside does not have so', async () => {

@@ -29,7 +29,7 @@ import { inOrderOfPlacing, isVulnerabilityFile, vulnerabilityFilesToTake } from 
 import { checkOrder, checkRoom, formatImported, IMPORTED_SETTING, parseImported, PLACING_SETTING } from './imported-bundles.ts';
 
 export interface ImportParts {
-  readonly store: Pick<BlobStore, 'readSmall' | 'health'>;
+  readonly store: Pick<BlobStore, 'open' | 'readSmall' | 'health'>;
   readonly metadata: Metadata;
   readonly prover: ZipProver;
   readonly trusted: TrustedDatabases;
@@ -246,7 +246,15 @@ class Import {
   async #isPresent(key: BlobKey, file: FileRow['kind']): Promise<boolean> {
     const row = await this.#parts.metadata.file(key);
     if (row === undefined || (row.proof.kind === 'private') !== this.#parts.isPrivate(row.module as ModulePath)) return false;
+    if (row.proof.kind === 'private') return this.#isStored(key);
     return file === 'info' || row.proof.kind !== 'none';
+  }
+
+  /** The row of a private file outlives the file: one that was lost is put back. */
+  async #isStored(key: BlobKey): Promise<boolean> {
+    const blob = await this.#parts.store.open(key);
+    await blob?.[Symbol.asyncDispose]();
+    return blob !== undefined;
   }
 
   /** Reads, proves and writes: small files many at once, zips while the ones before them are being proved. */
