@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import fc from 'fast-check';
 import { codeOf, messageOf } from '../src/base/errors.ts';
 import { openBundle } from '../src/bundle/bundle-file.ts';
 import { BUNDLE_KEY_NAME } from '../src/protocol/bundle-head.ts';
@@ -13,6 +14,7 @@ import { ask } from './support/hub-client.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { address, makeModule, type SyntheticModule } from './support/synthetic-module.ts';
 import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
+import { makeVulnerabilities, writeVulnerabilities } from './support/vulnerability-world.ts';
 
 const name = 'goyi.example/sumdb';
 const rules = 'private:\n  - {match: "*.corp.example/*", uploads: true}\n';
@@ -271,13 +273,33 @@ test('what was served or recorded here once is not replaced by what differs', as
   assert.match(await refusal(signs, first, [key], { ownLogs: ['inside.example/sumdb'] }), /in inside\.example\/sumdb/);
 });
 
+test('one changed bit, wherever it is, and nothing is taken', async () => {
+  const files = makeVulnerabilities('2026-11-18T10:00:00Z', [{ id: 'GO-2024-0001', module: 'base.example/base' }]);
+  await writeVulnerabilities(path('vulndb'), files);
+  const both = await create('both.goyi', app, '--private', '--vulndb', path('vulndb'), '--created', '2026-11-22T08:00:00Z');
+  const honest = await readFile(both);
+  const file = path('changed.goyi');
+  await using taking = await emptyInside();
+  await fc.assert(
+    fc.asyncProperty(fc.nat(honest.length - 1), fc.integer({ min: 0, max: 7 }), async (position, bit) => {
+      const changed = Buffer.from(honest);
+      changed[position] = (changed[position] ?? 0) ^ (1 << bit);
+      await writeFile(file, changed);
+      await refusal(taking, file);
+    }),
+    { numRuns: 60 },
+  );
+  await taking.import(both);
+  assert.deepEqual(await readFile(join(taking.root, 'vulndb/index/db.json')), files.get('index/db.json'));
+});
+
 test('a private file that was lost is put back', async () => {
   await using taking = await emptyInside();
   await taking.import(first);
   const zip = join(taking.root, 'modules/git.corp.example/!lib/@v/v1.2.0.zip');
   const bytes = await readFile(zip);
   await rm(zip);
-  const report = await taking.import(await create('again-later.goyi', app, '--private', '--created', '2026-11-22T08:00:00Z'));
+  const report = await taking.import(await create('again-later.goyi', app, '--private', '--created', '2026-11-23T08:00:00Z'));
   assert.equal(report.files, 1);
   assert.deepEqual(await readFile(zip), bytes);
 });
