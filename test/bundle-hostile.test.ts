@@ -9,11 +9,10 @@ import fc from 'fast-check';
 import { codeOf, HubError, messageOf } from '../src/base/errors.ts';
 import { openBundle } from '../src/bundle/bundle-file.ts';
 import { CarriedFiles } from '../src/store/fs-carried.ts';
-import { writeBundle } from '../src/bundle/bundle-writer.ts';
 import type { VerifierKey } from '../src/protocol/note.ts';
 import { generateSignerKey } from '../src/protocol/note.ts';
 import { BUNDLE_KEY_NAME, formatCreated } from '../src/protocol/bundle-head.ts';
-import { goyiIn, type Inside, keyOf, openInside, outside } from './support/bundle-world.ts';
+import { type FileChanges, filesOf, goyiIn, type Inside, keyOf, openInside, outside, resigned } from './support/bundle-world.ts';
 import { ask } from './support/hub-client.ts';
 import type { HubProcess } from './support/hub-process.ts';
 import { mountSmallDisk } from './support/small-disk.ts';
@@ -179,28 +178,8 @@ test('files of one bundle in the frame of another', async () => {
 test('signed by the right key, but with a module that the checksum database does not know so', async () => {
   const { signer } = generateSignerKey(BUNDLE_KEY_NAME);
   await using honest = await openBundle({ file: first, keys: [key] });
-  const files = new Map<string, Buffer>();
-  for (const entry of honest.entries) files.set(entry.name, await honest.read(entry));
-  const resign = async (name: string, changes: ReadonlyMap<string, Buffer | undefined>): Promise<string> => {
-    const all = new Map<string, Buffer>([
-      ...files,
-      ...[...changes].filter((change): change is [string, Buffer] => change[1] !== undefined),
-    ]);
-    for (const [changed, bytes] of changes) if (bytes === undefined) all.delete(changed);
-    const { createHash } = await import('node:crypto');
-    const entries = [...all]
-      .map(([entry, bytes]) => ({
-        name: entry,
-        sizeBytes: bytes.length,
-        sha256: createHash('sha256').update(bytes).digest('hex'),
-        carried: true,
-      }))
-      .toSorted((x, y) => (x.name < y.name ? -1 : 1));
-    const { created, source, database, tree, parent } = honest.head;
-    const content = { head: { created, source, database, tree, parent }, entries, source: (entry: string) => all.get(entry) as Buffer };
-    await writeBundle(content, { file: path(name), signer, partBytesMax: undefined, onBytes: () => {} }, AbortSignal.timeout(10_000));
-    return path(name);
-  };
+  const files = await filesOf(honest);
+  const resign = (name: string, changes: FileChanges): Promise<string> => resigned(honest, { file: path(name), signer, changes });
   const keys = [signer.verifier];
   await using inside = await emptyInside();
   const zipA = files.get('modules/a.example/a/@v/v1.0.0.zip') as Buffer;

@@ -7,14 +7,17 @@ import { HubError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import { silentLog } from '../base/log.ts';
 import { type BundleFile, openBundle } from '../bundle/bundle-file.ts';
-import { createBundle } from '../bundle/create-bundle.ts';
+import { createBundle, treesOf } from '../bundle/create-bundle.ts';
+import type { TrustedDatabases } from '../bundle/check-bundle.ts';
 import { importBundle, type ImportParts } from '../bundle/import-bundle.ts';
 import { IMPORTED_SETTING, parseImported } from '../bundle/imported-bundles.ts';
 import { createMadeTrees } from '../bundle/made-trees.ts';
 import { createProxySource } from '../bundle/proxy-source.ts';
+import { openVulnerabilitySource } from '../bundle/vulnerability-source.ts';
 import { extractBundle, verifyBundle } from '../bundle/verify-bundle.ts';
 import { createStoredFiles, type StoredFiles } from '../bundle/stored-files.ts';
 import type { BundleBackends, BundleKeyFiles, BundleKeys, CreateOrder } from '../cli/bundle-backends.ts';
+import { foreignKeysOf, privateNamesOf } from '../cli/bundle-databases.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
 import { createKeyFile, readKeyFile } from '../meta/key-file.ts';
 import { createSm2KeyFile, readSm2KeyFile } from '../meta/sm2-key-file.ts';
@@ -23,7 +26,6 @@ import { parseSm2VerifierKey, type Sm2VerifierKey } from '../protocol/sm2.ts';
 import { fileError, isInside, makePrivateFolder } from '../meta/private-folder.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
-import { createPrivateNames } from '../policy/private-names.ts';
 import { BUNDLE_KEY_NAME } from '../protocol/bundle-head.ts';
 import { parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
 import { parseVerifierKey, type VerifierKey } from '../protocol/note.ts';
@@ -66,9 +68,9 @@ export function createBundleBackends(version: string): BundleBackends {
     open: (file, { keys, sm2Keys }, { sm2Required, listOnly }) =>
       openBundle({ file, keys, sm2: { keys: sm2Keys, required: sm2Required }, listOnly }),
     create: createFrom(version),
-    async verify(bundle, database, { onProgress }, signal) {
+    async verify(bundle, trusted, { onProgress }, signal) {
       await using prover = createZipProver();
-      return await verifyBundle(bundle, { database, prover, onProgress }, signal);
+      return await verifyBundle(bundle, { trusted, prover, onProgress }, signal);
     },
     extract: (bundle, folder, { onProgress }, signal) => extractBundle(bundle, { folder, onProgress }, signal),
     import: importInto,
@@ -78,16 +80,19 @@ export function createBundleBackends(version: string): BundleBackends {
     },
     async wishes(config) {
       await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
-      const { name: database } = provingDatabase(config);
-      const [wishes, head] = await Promise.all([openWishes(metadata, privacyOf(config)), metadata.head(database)]);
-      return { trees: head === undefined ? [] : [{ database, size: head.treeSize, root: head.root }], wishes: wishes.map(wishEntry) };
+      const { database, foreign } = trustedHere(config);
+      const heads = await Promise.all([database, ...foreign].map(({ name }) => metadata.head(name)));
+      const trees = heads.flatMap((head) =>
+        head === undefined ? [] : [{ database: head.database, size: head.treeSize, root: head.root }],
+      );
+      return { trees, wishes: (await openWishes(metadata, privacyOf(config))).map(wishEntry) };
     },
     serve: serveBundle,
   };
 }
 
 function createFrom(version: string): BundleBackends['create'] {
-  return async (config, { hub, token, keyFile, sm2, store, request }, watch, signal) => {
+  return async (config, { hub, token, keyFile, sm2, store, vulnerabilities: place, request }, watch, signal) => {
     const signer = keyFile === undefined ? undefined : await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
     if (keyFile !== undefined && signer === undefined)
       throw new HubError('config-invalid', `there is no key ${keyFile} to sign with: run goyi bundle key new`);
@@ -96,19 +101,22 @@ function createFrom(version: string): BundleBackends['create'] {
       throw new HubError('config-invalid', `there is no key ${sm2.file} to sign with by SM2: run goyi bundle key new --sm2`);
     await mkdir(dirname(request.file), { recursive: true });
     await using owned = new AsyncDisposableStack();
-    const client = owned.use(await openOutboundClient(config, { configuredOrigins: [hub], version }));
+    const client = owned.use(
+      await openOutboundClient(config, { configuredOrigins: [hub, ...(place?.kind === 'url' ? [place.url] : [])], version }),
+    );
     const prover = owned.use(createZipProver({ threadsMax: threadsFor(config) }));
     const stored = await openStored(config, { how: store, database: request.database.name, owned });
     const source = createProxySource(hub, client, token);
-    const trees = keyFile === undefined ? undefined : createMadeTrees(`${keyFile}.trees`, request.database.name);
+    const trees = keyFile === undefined ? undefined : createMadeTrees(`${keyFile}.trees`);
     const made = (await trees?.read()) ?? [];
+    using vulnerabilities = place && openVulnerabilitySource(place, (url) => createProxySource(url, client));
     const created = await createBundle(
       request,
-      { source, stored, signer, sm2: sm2Signer, made, proveZip: (zip, stop) => prover.prove(zip, stop) },
+      { source, stored, vulnerabilities, signer, sm2: sm2Signer, made, proveZip: (zip, stop) => prover.prove(zip, stop) },
       watch,
       signal,
     );
-    if (created.written !== undefined) await trees?.add(created.written.head.tree);
+    if (created.written !== undefined) await trees?.add(treesOf(created.written.head));
     return created;
   };
 }
@@ -136,9 +144,12 @@ async function openStored(
 
 /** @throws {HubError} config-invalid */
 function privacyOf(config: HubConfig): ImportParts['isPrivate'] {
-  const names = createPrivateNames(config.private.map(({ match, home }) => ({ match, public: home.kind === 'public' })));
-  if (!names.ok) throw new HubError('config-invalid', names.reason);
-  return (module) => names.value.of(module).kind !== 'public';
+  const names = privateNamesOf(config);
+  return (module) => names.of(module).kind !== 'public';
+}
+
+function trustedHere(config: HubConfig): TrustedDatabases {
+  return { database: provingDatabase(config), foreign: foreignKeysOf(config) };
 }
 
 async function importInto(
@@ -157,7 +168,8 @@ async function importInto(
     store,
     metadata,
     prover,
-    database: provingDatabase(config),
+    trusted: trustedHere(config),
+    ownLogs: config.ownDatabase === undefined ? [] : [config.ownDatabase, ...config.ownDatabase.former].map(({ name }) => name),
     isPrivate,
     begin: (digest) => CarriedFiles.begin(root, digest),
     reopen: (digest) => CarriedFiles.reopen(root, digest),

@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { HubConfig } from '../cli/config/hub-config.ts';
+import { VulnerabilityShelf } from '../hub/vulnerability-shelf.ts';
 import { Executables } from '../hub/executables.ts';
 import { splitPatterns } from '../protocol/module-pattern.ts';
 import { createHubServer, type HubServer, type TlsMaterial } from '../server/http-server.ts';
@@ -58,6 +59,7 @@ class HubWorker {
       executables: new Executables(hub.store),
       sdkProofs: openSdkProofs(config, hub),
       manual,
+      vulnerabilities: new VulnerabilityShelf(hub),
       hooks: webhooks?.hooks,
       databases: hub.databases,
       ownDatabase: publicFacts(signers),

@@ -41,6 +41,7 @@ import { parseCosignerKey } from '../protocol/cosignature.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import { openFsStore } from '../store/fs-store.ts';
 import { Verdicts } from '../hub/verdicts.ts';
+import { freshnessOf } from './freshness.ts';
 import { openPublicSource } from './public-source.ts';
 import { issuerUrls } from './access.ts';
 import type { PrivateSourcesParts } from './private-sources.ts';
@@ -121,7 +122,7 @@ export async function wireHub(config: HubConfig, upstreamUrls: readonly string[]
       events,
       log,
       clock: systemClock,
-      freshness: config.freshness,
+      freshness: freshnessOf(config),
       limits: { waitMs: config.limits.waitMs, memoryBytesMax: config.limits.memoryCacheBytes, prefetchSlots: config.limits.prefetchSlots },
     }),
   );

@@ -5,7 +5,7 @@
  */
 import { createHash, hash } from 'node:crypto';
 import { HubError } from '../base/errors.ts';
-import { type BundleHead, createdMs, type OpenedHead, openBundleHead } from '../protocol/bundle-head.ts';
+import { type BundleHead, createdMs, databasesOf, type OpenedHead, openBundleHead } from '../protocol/bundle-head.ts';
 import { openSm2, parseSm3Sums, type Sm2Part } from '../protocol/bundle-sm2.ts';
 import { type BundleItem, bundleItem, type ManifestEntry, parseManifest } from '../protocol/bundle-manifest.ts';
 import { decodeUtf8, NOTE_BYTES_MAX, type VerifierKey } from '../protocol/note.ts';
@@ -100,8 +100,9 @@ export class BundleFile implements AsyncDisposable {
     let position = sums?.end ?? framed.end(manifest, start);
     let [files, sizeBytes] = [0, 0];
     const entries: BundleEntry[] = [];
+    const databases = databasesOf(head);
     for (const line of lines.value) {
-      const item = bundleItem(head.database, line);
+      const item = bundleItem(databases, line);
       if (!item.ok) throw refuse(item.reason);
       entries.push({ ...line, item: item.value, position: line.carried ? position : undefined });
       if (!line.carried) continue;

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import type { ProvedZip, ZipToProve } from '../origin/zip-prover.ts';
+import type { TreeName } from '../protocol/bundle-head.ts';
 import { openTreeNote } from '../protocol/checksum-record.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
 import { latestKey, lookupKey, tileKey } from '../protocol/layout.ts';
@@ -13,28 +14,45 @@ import { parseVersionInfo } from '../protocol/version-info.ts';
 import { formatVersionList } from '../protocol/version-list.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
 import { CarriedLog, type CarriedRecord, proveWholeEdge } from './carried-log.ts';
+import { checkVulnerabilityFile } from './vulnerability-check.ts';
 
 /** What is known besides the bundle: where a delta's older part lies. Nothing of it is believed. */
 export interface Beside {
-  readonly tile: (tile: HashTile) => Promise<Buffer | undefined>;
+  readonly tile: (database: string, tile: HashTile) => Promise<Buffer | undefined>;
   readonly lookup: (key: BlobKey) => Promise<Buffer | undefined>;
 }
 
 /** Beside a bundle that stands alone. */
 export const nothingBeside: Beside = { tile: async () => undefined, lookup: async () => undefined };
 
+/** By whose signatures a bundle is believed. */
+export interface TrustedDatabases {
+  /** Proves public modules. */
+  readonly database: VerifierKey;
+  /** Logs of hubs elsewhere, which prove their private modules. */
+  readonly foreign: readonly VerifierKey[];
+}
+
+/** A record, and the database that has it. */
+export interface ProvedRecord extends CarriedRecord {
+  readonly database: string;
+  /** Only the log of the hub outside has it: the module is private there. */
+  readonly isPrivate: boolean;
+}
+
 /** Everything in a bundle against everything that can be known about it. */
 export class BundleCheck {
   readonly bundle: BundleFile;
-  readonly log: CarriedLog;
+  /** By the name of its database, the public one first. */
+  readonly logs: ReadonlyMap<string, CarriedLog>;
   readonly #beside: Beside;
   readonly #records = new Map<string, Promise<CarriedRecord | undefined>>();
   /** Versions of each module that have a zip, in this bundle or before it. */
   readonly #zips = new Map<ModulePath, Version[]>();
 
-  private constructor(bundle: BundleFile, log: CarriedLog, beside: Beside) {
+  private constructor(bundle: BundleFile, logs: ReadonlyMap<string, CarriedLog>, beside: Beside) {
     this.bundle = bundle;
-    this.log = log;
+    this.logs = logs;
     this.#beside = beside;
     for (const { item } of bundle.entries) {
       if (item.kind !== 'file' || item.file !== 'zip') continue;
@@ -44,35 +62,36 @@ export class BundleCheck {
     }
   }
 
-  /** Checks the head of the checksum database and its edge. @throws {HubError} bundle-invalid, log-invalid, storage-fault */
-  static async open(bundle: BundleFile, database: VerifierKey, beside: Beside): Promise<BundleCheck> {
+  /** Checks the heads of the checksum databases and their edges. @throws {HubError} bundle-invalid, log-invalid, storage-fault */
+  static async open(bundle: BundleFile, { database, foreign }: TrustedDatabases, beside: Beside): Promise<BundleCheck> {
     const { head } = bundle;
     if (head.database !== database.name)
       throw bundle.refused(`its checksum database is ${head.database}, and ${database.name} is the one that proves here`);
-    const entry = bundle.find(latestKey(database.name));
-    if (entry?.carried !== true) throw bundle.refused(`it has no head of ${database.name}`);
-    const tree = openTreeNote(decodeUtf8(await bundle.read(entry)) ?? '', database);
-    if (!tree.ok) throw new HubError('log-invalid', `the head of ${database.name} in ${bundle.file} is refused: ${tree.reason}`);
-    if (tree.value.size !== head.tree.size || tree.value.root.toString('base64') !== head.tree.root)
-      throw bundle.refused(`its head of ${database.name} is not the tree that the bundle names`);
-    const log = new CarriedLog(tree.value, async (tile) => {
-      const carried = bundle.find(tileKey(database.name, tile));
-      return carried?.carried === true ? bundle.read(carried) : beside.tile(tile);
-    });
-    await proveWholeEdge(log);
-    return new BundleCheck(bundle, log, beside);
+    const logs = new Map([[database.name, await openLog(bundle, { key: database, tree: head.tree }, beside)]]);
+    const { own } = head;
+    if (own !== undefined) {
+      const key = foreign.find(({ name }) => name === own.database);
+      if (key === undefined)
+        throw bundle.refused(
+          `its private modules are proved by ${own.database}, whose key is not trusted here: put its line (goyi admin key show, outside) into checksumDatabases, after the first`,
+        );
+      logs.set(key.name, await openLog(bundle, { key, tree: own }, beside));
+    }
+    return new BundleCheck(bundle, logs, beside);
   }
 
-  /** The proved record of a version; undefined when neither the bundle nor what is beside it has one. @throws {HubError} log-invalid */
-  record(module: ModulePath, version: Version): Promise<CarriedRecord | undefined> {
-    const key = lookupKey(this.bundle.head.database, module, version);
-    let proving = this.#records.get(key);
-    if (proving === undefined) {
-      proving = this.#prove(key, module, version);
-      proving.catch(() => {});
-      this.#records.set(key, proving);
-    }
-    return proving;
+  /** The proved record of a version; undefined when the bundle and those before it have none. @throws {HubError} log-invalid, checksum-mismatch */
+  async record(module: ModulePath, version: Version): Promise<ProvedRecord | undefined> {
+    const { database, own } = this.bundle.head;
+    const known = await this.#recordIn(database, module, version);
+    const recorded = own === undefined ? undefined : await this.#recordIn(own.database, module, version);
+    if (known !== undefined && recorded !== undefined && known.text !== recorded.text)
+      throw new HubError(
+        'checksum-mismatch',
+        `${own?.database} recorded other hashes of ${module}@${version} than ${database} in ${this.bundle.file}`,
+      );
+    if (known !== undefined) return { ...known, database, isPrivate: false };
+    return recorded && own && { ...recorded, database: own.database, isPrivate: true };
   }
 
   /** A small file, whole, with everything that can be said about it compared. @throws {HubError} bundle-invalid, log-invalid, checksum-… */
@@ -84,21 +103,22 @@ export class BundleCheck {
         await this.#file(entry, bytes);
         break;
       case 'lookup':
+        await this.#recordIn(item.database, item.module, item.version);
         await this.record(item.module, item.version);
         break;
-      case 'tile': {
-        const { level, index, width } = item.tile;
-        const proved = await this.#tile(item.tile);
-        if (!bytes.equals(proved.subarray(0, bytes.length)) || bytes.length !== width * 32)
-          throw new HubError('log-invalid', `tile ${index} of level ${level} in ${this.bundle.file} is not that of the signed tree`);
+      case 'tile':
+        await this.#tile(item, bytes);
         break;
-      }
       case 'list':
         if (bytes.toString('latin1') !== formatVersionList(this.#zips.get(item.module) ?? []))
           throw this.bundle.refused(`${entry.name} is not the list of the versions that it has`);
         break;
       case 'latest-version':
         this.#info(entry, bytes, undefined);
+        break;
+      case 'vulnerability':
+      case 'vulnerability-index':
+        checkVulnerabilityFile(this.bundle, { name: entry.name, item }, bytes);
         break;
       case 'head':
       case 'supported':
@@ -110,17 +130,14 @@ export class BundleCheck {
   }
 
   /** @throws {HubError} checksum-mismatch, checksum-missing, log-invalid */
-  async compare(entry: BundleEntry, h1: string): Promise<CarriedRecord> {
+  async compare(entry: BundleEntry, h1: string): Promise<ProvedRecord> {
     const { item } = entry;
     const record = item.kind === 'file' ? await this.record(item.module, item.version) : undefined;
     if (item.kind !== 'file' || record === undefined)
       throw new HubError('checksum-missing', `${entry.name} in ${this.bundle.file} comes without its record, so nothing proves it`);
     const recorded = item.file === 'zip' ? record.zipHash : record.modHash;
     if (recorded !== h1)
-      throw new HubError(
-        'checksum-mismatch',
-        `${entry.name} in ${this.bundle.file} has ${h1}, ${this.bundle.head.database} recorded ${recorded}`,
-      );
+      throw new HubError('checksum-mismatch', `${entry.name} in ${this.bundle.file} has ${h1}, ${record.database} recorded ${recorded}`);
     return record;
   }
 
@@ -129,7 +146,7 @@ export class BundleCheck {
     entry: BundleEntry,
     at: string | Pick<ZipToProve, 'localPath' | 'within' | 'copyTo'>,
     prove: (zip: ZipToProve) => Promise<ProvedZip>,
-  ): Promise<{ readonly h1: string; readonly record: CarriedRecord }> {
+  ): Promise<{ readonly h1: string; readonly record: ProvedRecord }> {
     const { item } = entry;
     if (item.kind !== 'file') throw this.bundle.refused(`${entry.name} is no zip`);
     const place = typeof at === 'string' ? { localPath: at } : at;
@@ -153,14 +170,55 @@ export class BundleCheck {
   }
 
   /** Those beside the edge are proved as wide as they are now, and compared as far as they were then. */
-  async #tile({ level, index }: HashTile): Promise<Buffer> {
-    if (index * 256 >= this.log.head.size / 256 ** level) throw this.bundle.refused(`it has a tile beyond its tree`);
-    return this.log.tile(level, index);
+  async #tile({ database, tile }: { readonly database: string; readonly tile: HashTile }, bytes: Buffer): Promise<void> {
+    const { level, index, width } = tile;
+    const log = this.logs.get(database);
+    if (log === undefined || index * 256 >= log.head.size / 256 ** level) throw this.bundle.refused(`it has a tile beyond its tree`);
+    const proved = await log.tile(level, index);
+    if (!bytes.equals(proved.subarray(0, bytes.length)) || bytes.length !== width * 32)
+      throw new HubError('log-invalid', `tile ${index} of level ${level} in ${this.bundle.file} is not that of the signed tree`);
   }
 
-  async #prove(key: BlobKey, module: ModulePath, version: Version): Promise<CarriedRecord | undefined> {
-    const entry = this.bundle.find(key);
-    const answer = entry?.carried === true ? await this.bundle.read(entry) : await this.#beside.lookup(key);
-    return answer && this.log.prove(answer, module, version);
+  #recordIn(database: string, module: ModulePath, version: Version): Promise<CarriedRecord | undefined> {
+    const key = lookupKey(database, module, version);
+    let proving = this.#records.get(key);
+    if (proving === undefined) {
+      proving = this.#prove({ key, database }, module, version);
+      proving.catch(() => {});
+      this.#records.set(key, proving);
+    }
+    return proving;
   }
+
+  async #prove(
+    { key, database }: { readonly key: BlobKey; readonly database: string },
+    module: ModulePath,
+    version: Version,
+  ): Promise<CarriedRecord | undefined> {
+    const entry = this.bundle.find(key);
+    // What the manifest does not name is not of this bundle, wherever else it may lie.
+    if (entry === undefined) return undefined;
+    const answer = entry.carried ? await this.bundle.read(entry) : await this.#beside.lookup(key);
+    return answer && this.logs.get(database)?.prove(answer, module, version);
+  }
+}
+
+async function openLog(
+  bundle: BundleFile,
+  { key, tree }: { readonly key: VerifierKey; readonly tree: TreeName },
+  beside: Beside,
+): Promise<CarriedLog> {
+  const { name } = key;
+  const entry = bundle.find(latestKey(name));
+  if (entry?.carried !== true) throw bundle.refused(`it has no head of ${name}`);
+  const opened = openTreeNote(decodeUtf8(await bundle.read(entry)) ?? '', key);
+  if (!opened.ok) throw new HubError('log-invalid', `the head of ${name} in ${bundle.file} is refused: ${opened.reason}`);
+  if (opened.value.size !== tree.size || opened.value.root.toString('base64') !== tree.root)
+    throw bundle.refused(`its head of ${name} is not the tree that the bundle names`);
+  const log = new CarriedLog(opened.value, async (tile) => {
+    const carried = bundle.find(tileKey(name, tile));
+    return carried?.carried === true ? bundle.read(carried) : beside.tile(name, tile);
+  });
+  await proveWholeEdge(log);
+  return log;
 }

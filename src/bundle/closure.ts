@@ -49,6 +49,11 @@ export class Closure {
     return [...this.#wanted.values()];
   }
 
+  /** Some files of a version, and nothing that it needs. */
+  addFiles(module: ModuleAt, files: readonly ArtefactKind[]): void {
+    this.#want(module, files);
+  }
+
   async addProject({ main, sums }: Project): Promise<void> {
     const selected = await this.#follow(main);
     for (const { path, version, file } of sums ?? []) {

@@ -7,55 +7,46 @@ import { hash } from 'node:crypto';
 import { Gate } from '../base/gate.ts';
 import { codeOf, HubError } from '../base/errors.ts';
 import type { ProvedZip, ZipToProve } from '../origin/zip-prover.ts';
-import { type TreeName } from '../protocol/bundle-head.ts';
+import type { BundleHead, DatabaseTree } from '../protocol/bundle-head.ts';
 import { bundleItem, type ManifestEntry } from '../protocol/bundle-manifest.ts';
 import { hashGoMod } from '../protocol/dirhash.ts';
-import { listKey, lookupKey, moduleFileKey } from '../protocol/layout.ts';
+import { listKey, lookupKey, moduleFileKey, parseModuleFileKey } from '../protocol/layout.ts';
 import { nameOf } from '../protocol/main-go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
-import type { SignerKey, VerifierKey } from '../protocol/note.ts';
+import type { SignerKey } from '../protocol/note.ts';
 import type { Sm2SignerKey } from '../protocol/sm2.ts';
 import type { Version } from '../protocol/version.ts';
 import { parseVersionInfo } from '../protocol/version-info.ts';
 import { formatVersionList } from '../protocol/version-list.ts';
+import { VULNDB_PREFIX } from '../protocol/vulnerability-database.ts';
+import { type AllRecords, type Databases, fetchAllRecords, lookupsOf, proverOf } from './all-records.ts';
 import type { BundleFile } from './bundle-file.ts';
 import { writeBundle, type WrittenBundle } from './bundle-writer.ts';
 import type { Wanted } from './closure.ts';
-import {
-  FILE_BYTES_MAX,
-  fetchFile,
-  type FetchParts,
-  type Lack,
-  lack,
-  makePlan,
-  type Plan,
-  type PlanRequest,
-  QUEUE_MAX,
-  SMALL_SLOTS,
-  versionsOf,
-} from './create-plan.ts';
-import { type CarriedRecords, fetchRecords } from './create-records.ts';
+import { makePlan, type Plan, type PlanRequest, versionsOf } from './create-plan.ts';
+import { FILE_BYTES_MAX, fetchFile, type FetchParts, type Lack, lack, QUEUE_MAX, SMALL_SLOTS } from './fetch-files.ts';
 import type { ProxySource } from './proxy-source.ts';
 import { Staging } from './staging.ts';
 import type { StoredFiles } from './stored-files.ts';
+import { readVulnerabilities, type VulnerabilitySource } from './vulnerability-source.ts';
 
-export interface CreateRequest extends PlanRequest {
+export interface CreateRequest extends PlanRequest, Databases {
   readonly file: string;
   readonly created: string;
-  /** The checksum database that proves, by its key. */
-  readonly database: VerifierKey;
   readonly since: BundleFile | undefined;
   /** Trees that the hubs inside stand at. */
-  readonly known: readonly TreeName[];
+  readonly known: readonly DatabaseTree[];
   readonly partBytesMax: number | undefined;
 }
 
 export interface CreateParts {
   /** Trees of bundles that the same key signed: who imported those may import this one. */
-  readonly made: readonly TreeName[];
+  readonly made: readonly DatabaseTree[];
   readonly source: ProxySource;
   /** What the hub's store on this machine has, so that it need not be fetched; undefined: everything comes by `source`. */
   readonly stored: StoredFiles | undefined;
+  /** Undefined: no vulnerability database is to be carried. */
+  readonly vulnerabilities: VulnerabilitySource | undefined;
   readonly proveZip: (zip: ZipToProve, signal: AbortSignal) => Promise<ProvedZip>;
   /** Undefined: it is only to be told what would be done. */
   readonly signer: SignerKey | undefined;
@@ -66,7 +57,11 @@ export interface CreateParts {
 /** What is to be fetched, as far as it is known before it is. */
 export interface PlanSizes {
   readonly versions: number;
+  /** Of these, of private modules. */
+  readonly privateVersions: number;
   readonly zips: number;
+  /** Files of the vulnerability database. */
+  readonly vulnerabilities: number;
   /** In files that are not in the bundle that this one adds to. */
   readonly newFiles: number;
   readonly knownBytes: number;
@@ -110,6 +105,7 @@ class Maker {
   readonly #signal: AbortSignal;
   readonly #staging: Staging;
   readonly #lacks: Lack[] = [];
+  #vulnerabilities: ReadonlyMap<string, Buffer> = new Map();
   readonly #entries = new Map<string, ManifestEntry>();
   readonly #bytes = new Map<string, Buffer>();
   readonly #hashes = new Map<string, Promise<Hashes>>();
@@ -132,6 +128,8 @@ class Maker {
       this.#signal,
     );
     const fresh = plan.wanted.filter(({ path, version, file }) => this.#inherited(moduleFileKey(path, version, file)) === undefined);
+    const { vulnerabilities: database } = this.#parts;
+    if (database !== undefined) this.#vulnerabilities = await readVulnerabilities(database, this.#signal);
     const sizes = await this.#sizes(plan, fresh);
     this.#watch.planned(sizes);
     const { signer } = this.#parts;
@@ -177,16 +175,27 @@ class Maker {
     );
     this.#signal.throwIfAborted();
     const zips = plan.wanted.filter(({ file }) => file === 'zip').length;
-    return { versions: versionsOf(plan.wanted).length, zips, newFiles: fresh.length, knownBytes, unknownZips };
+    const { size: vulnerabilities } = this.#vulnerabilities;
+    const changed = [...this.#vulnerabilities].filter(([name, bytes]) => this.#inherited(name)?.sha256 !== hash('sha256', bytes));
+    knownBytes += changed.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+    const versions = versionsOf(plan.wanted);
+    const privateVersions = versions.filter(({ path }) => this.#request.own?.isPrivate(path) === true).length;
+    return {
+      versions: versions.length,
+      privateVersions,
+      zips,
+      vulnerabilities,
+      newFiles: fresh.length + changed.length,
+      knownBytes,
+      unknownZips,
+    };
   }
 
-  async #fetch(plan: Plan, fresh: readonly Wanted[]): Promise<CarriedRecords> {
-    const { database, since, known } = this.#request;
+  async #fetch(plan: Plan, fresh: readonly Wanted[]): Promise<AllRecords> {
+    const { database, own, since, known } = this.#request;
     // A version of which only another file is new was proved when its record was carried.
-    const versions = versionsOf(plan.wanted).filter(
-      ({ path, version }) => this.#inherited(lookupKey(database.name, path, version)) === undefined,
-    );
-    const total = fresh.length + versions.length;
+    const wanted = lookupsOf(this.#request, versionsOf(plan.wanted), (name) => this.#inherited(name) !== undefined);
+    const total = fresh.length + wanted.reduce((sum, { versions }) => sum + versions.length, 0);
     let [done, sizeBytes] = [0, 0];
     const onFile = (size: number): void => {
       done += 1;
@@ -196,20 +205,26 @@ class Maker {
     const small = this.#fetchParts(onFile);
     const zips = this.#fetchParts(onFile, ZIP_SLOTS);
     await Promise.all(
-      fresh.map(async (wanted) => {
-        const isHere = await fetchFile(wanted, wanted.file === 'zip' ? zips : small, this.#signal);
+      fresh.map(async (file) => {
+        const isHere = await fetchFile(file, file.file === 'zip' ? zips : small, this.#signal);
         // Proved while the next ones come.
-        if (isHere && wanted.file === 'zip') void this.#hash(wanted).catch(() => {});
+        if (isHere && file.file === 'zip') void this.#hash(file).catch(() => {});
       }),
     );
-    const trees = [...(since === undefined ? [] : [since.head.tree]), ...known];
-    return fetchRecords({ database, versions, known: trees, made: this.#parts.made, onRecord: () => onFile(0) }, small, this.#signal);
+    const trees = [...(since === undefined ? [] : treesOf(since.head)), ...known];
+    const { made } = this.#parts;
+    return fetchAllRecords({ database, own, wanted, known: trees, made, onRecord: () => onFile(0) }, small, this.#signal);
   }
 
-  async #addFiles(plan: Plan, fresh: readonly Wanted[], records: CarriedRecords): Promise<void> {
-    const { since, database } = this.#request;
-    for (const entry of since?.entries ?? []) if (lasts(entry, database.name)) this.#entries.set(entry.name, { ...entry, carried: false });
-    for (const [name, bytes] of records.files) this.#add(name, bytes, isOfHead(name, database.name));
+  async #addFiles(plan: Plan, fresh: readonly Wanted[], records: AllRecords): Promise<void> {
+    const { since } = this.#request;
+    const databases = records.trees.map(({ database }) => database);
+    // A newer vulnerability database takes the place of the older one as a whole.
+    const isReplaced = ({ name }: ManifestEntry): boolean => this.#vulnerabilities.size > 0 && name.startsWith(VULNDB_PREFIX);
+    for (const entry of since?.entries ?? [])
+      if (lasts(entry, databases) && !isReplaced(entry)) this.#entries.set(entry.name, { ...entry, carried: false });
+    for (const [name, bytes] of this.#vulnerabilities) this.#add(name, bytes);
+    for (const [name, bytes] of records.files) this.#add(name, bytes, isOfHead(name, databases));
     const gate = new Gate({ slotsMax: PROVE_SLOTS, queueMax: QUEUE_MAX });
     await Promise.all(
       fresh.map(async (wanted) => {
@@ -233,18 +248,19 @@ class Maker {
     if (carried) this.#bytes.set(name, bytes);
   }
 
-  async #addFile({ path, version, file }: Wanted, records: CarriedRecords): Promise<void> {
+  async #addFile({ path, version, file }: Wanted, records: AllRecords): Promise<void> {
     const name = moduleFileKey(path, version, file);
     const sizeBytes = await this.#staging.sizeOf(name);
     const record = records.records.get(nameOf({ path, version }));
-    const isProved = record !== undefined || this.#inherited(lookupKey(this.#request.database.name, path, version)) !== undefined;
+    const prover = proverOf(this.#request, path);
+    const isProved = record !== undefined || this.#inherited(lookupKey(prover, path, version)) !== undefined;
     if (sizeBytes === undefined || !isProved) return;
     try {
       if (sizeBytes > FILE_BYTES_MAX[file]) throw new HubError('zip-invalid', `it has ${sizeBytes} bytes`);
       const { sha256, h1 } = await this.#hash({ path, version, file });
       const recorded = file === 'zip' ? record?.zipHash : record?.modHash;
       if (h1 !== undefined && recorded !== undefined && h1 !== recorded)
-        throw new HubError('checksum-mismatch', `its bytes have ${h1}, ${this.#request.database.name} recorded ${recorded}`);
+        throw new HubError('checksum-mismatch', `its bytes have ${h1}, ${prover} recorded ${recorded}`);
       this.#entries.set(name, { name, sizeBytes, sha256, carried: true });
     } catch (error) {
       await this.#staging.remove(name);
@@ -301,9 +317,9 @@ class Maker {
   #addLists(): void {
     const versions = new Map<ModulePath, Version[]>();
     for (const entry of this.#entries.values()) {
-      const item = bundleItem(this.#request.database.name, entry);
-      if (!item.ok || item.value.kind !== 'file' || item.value.file !== 'zip') continue;
-      const { module, version } = item.value;
+      const file = parseModuleFileKey(entry.name);
+      if (file?.file !== 'zip') continue;
+      const { module, version } = file;
       const known = versions.get(module);
       if (known === undefined) versions.set(module, [version]);
       else known.push(version);
@@ -311,13 +327,13 @@ class Maker {
     for (const [module, all] of versions) this.#add(listKey(module), Buffer.from(formatVersionList(all)));
   }
 
-  async #write({ head }: CarriedRecords, signer: SignerKey): Promise<WrittenBundle & { readonly inherited: number }> {
+  async #write({ trees }: AllRecords, signer: SignerKey): Promise<WrittenBundle & { readonly inherited: number }> {
     const { file, created, database, since, partBytesMax } = this.#request;
     const entries = [...this.#entries.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const { source } = this.#parts;
-    const tree = { size: head.size, root: head.root.toString('base64') };
+    const [{ size, root } = { size: 0, root: '' }, own] = trees;
     const content = {
-      head: { created, source: source.name, database: database.name, tree, parent: since?.digest },
+      head: { created, source: source.name, database: database.name, tree: { size, root }, own, parent: since?.digest },
       entries,
       source: (name: string) => this.#bytes.get(name) ?? { path: this.#staging.path(name) },
     };
@@ -328,17 +344,21 @@ class Maker {
   }
 }
 
+export function treesOf(head: BundleHead): readonly DatabaseTree[] {
+  return [{ database: head.database, ...head.tree }, ...(head.own === undefined ? [] : [head.own])];
+}
+
 const ZIP_SLOTS = 6;
 const PROVE_SLOTS = 4;
 
 /** The head and the edge of its tree, with which everything that a bundle proves begins. */
-function isOfHead(name: string, database: string): boolean {
-  const item = bundleItem(database, { name, sizeBytes: 0 });
+function isOfHead(name: string, databases: readonly string[]): boolean {
+  const item = bundleItem(databases, { name, sizeBytes: 0 });
   return item.ok && (item.value.kind === 'head' || (item.value.kind === 'tile' && item.value.tile.width < 256));
 }
 
 /** What stays true of an older bundle: all but the edge of its tree, which no reader of the newer one asks for. */
-function lasts(entry: ManifestEntry, database: string): boolean {
-  const item = bundleItem(database, entry);
-  return item.ok && !isOfHead(entry.name, database);
+function lasts(entry: ManifestEntry, databases: readonly string[]): boolean {
+  const item = bundleItem(databases, entry);
+  return item.ok && !isOfHead(entry.name, databases);
 }

@@ -9,7 +9,7 @@ import { formatTilePath } from '../protocol/proxy-request.ts';
 import { TILE_BYTES } from '../protocol/tile.ts';
 import { escapeVersion } from '../protocol/version.ts';
 import { CarriedLog, type CarriedRecord, proveWholeEdge } from './carried-log.ts';
-import { type FetchParts, lack } from './create-plan.ts';
+import { type FetchParts, lack } from './fetch-files.ts';
 import type { ProxySource } from './proxy-source.ts';
 
 /** The part of a checksum database that proves what is carried, checked before anybody carries it. */
@@ -24,6 +24,8 @@ export interface CarriedRecords {
 export interface RecordsRequest {
   readonly database: VerifierKey;
   readonly versions: readonly ModuleAt[];
+  /** Of which the database may have no record, without anything lacking. */
+  readonly mayLack: (module: ModuleAt) => boolean;
   /** Trees that the readers of the bundle may stand at: they have to see that this one continues them. */
   readonly known: readonly TreeName[];
   /** The same for those of bundles made before; what is newer than the newest head now is left out. */
@@ -93,7 +95,7 @@ async function continues(log: CarriedLog, { size, root }: TreeName, name: string
 
 async function fetchAnswer(
   { path, version }: ModuleAt,
-  { database, onRecord }: RecordsRequest,
+  { database, mayLack, onRecord }: RecordsRequest,
   parts: FetchParts,
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
@@ -101,8 +103,12 @@ async function fetchAnswer(
   const resource = `sumdb/${database.name}/lookup/${escapePath(path)}@${escapeVersion(version)}`;
   const leave = await parts.small.enter({ priority: 'waited-for' }, signal);
   try {
-    if (!(await parts.staging.fetch(name, { resource, sizeMaxBytes: LOOKUP_BYTES_MAX }, signal)))
-      throw new HubError('checksum-missing', `${database.name} has no record of it`);
+    const isThere = await parts.staging.fetch(name, { resource, sizeMaxBytes: LOOKUP_BYTES_MAX }, signal);
+    if (!isThere && mayLack({ path, version })) {
+      onRecord();
+      return undefined;
+    }
+    if (!isThere) throw new HubError('checksum-missing', `${database.name} has no record of it`);
     const bytes = await parts.staging.read(name);
     const answer = parseLookupAnswer(bytes);
     if (!answer.ok) throw new HubError('log-invalid', answer.reason);

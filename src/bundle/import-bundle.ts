@@ -11,28 +11,30 @@
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import { Gate } from '../base/gate.ts';
-import type { FileRow, HeadRow, Metadata, Proof } from '../meta/metadata.ts';
+import type { FileRow, HeadRow, ImportChange, Metadata, Proof } from '../meta/metadata.ts';
 import type { ZipProver } from '../origin/zip-prover.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
 import { tileKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import { LOOKUP_BYTES_MAX } from '../protocol/checksum-record.ts';
-import type { VerifierKey } from '../protocol/note.ts';
 import { type HashTile, TILE_BYTES, TILE_WIDTH } from '../protocol/tile.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { CarriedFiles } from '../store/fs-carried.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
-import { type Beside, BundleCheck } from './check-bundle.ts';
-import type { CarriedRecord } from './carried-log.ts';
+import type { CarriedLog } from './carried-log.ts';
+import { type Beside, BundleCheck, type ProvedRecord, type TrustedDatabases } from './check-bundle.ts';
+import { checkAgainstKnown, checkNames } from './private-modules.ts';
 import { takeZip } from './take-zip.ts';
+import { inOrderOfPlacing, isVulnerabilityFile, vulnerabilityFilesToTake } from './vulnerability-import.ts';
 import { checkOrder, checkRoom, formatImported, IMPORTED_SETTING, parseImported, PLACING_SETTING } from './imported-bundles.ts';
 
 export interface ImportParts {
-  readonly store: Pick<BlobStore, 'readSmall' | 'health'>;
+  readonly store: Pick<BlobStore, 'open' | 'readSmall' | 'health'>;
   readonly metadata: Metadata;
   readonly prover: ZipProver;
-  /** The database that proves public modules here. */
-  readonly database: VerifierKey;
+  readonly trusted: TrustedDatabases;
+  /** Names of the logs that this hub signs itself. */
+  readonly ownLogs: readonly string[];
   readonly isPrivate: (module: ModulePath) => boolean;
   readonly begin: (digest: string) => Promise<CarriedFiles>;
   readonly reopen: (digest: string) => Promise<CarriedFiles | undefined>;
@@ -52,6 +54,8 @@ export interface ImportReport {
   readonly present: number;
   /** Of bundles before it, and not here any more. */
   readonly missing: number;
+  /** Files of the vulnerability database that were replaced or added. */
+  readonly vulnerabilities: number;
   readonly treeSize: number;
   /** Whose lists have changed. */
   readonly modules: readonly ModulePath[];
@@ -131,7 +135,7 @@ class Import {
   readonly #parts: ImportParts;
   readonly #signal: AbortSignal;
   readonly #rows: FileRow[] = [];
-  readonly #count = { present: 0, missing: 0, doneBytes: 0 };
+  readonly #count = { present: 0, missing: 0, vulnerabilities: 0, doneBytes: 0 };
 
   constructor(bundle: BundleFile, parts: ImportParts, signal: AbortSignal) {
     this.#bundle = bundle;
@@ -145,10 +149,10 @@ class Import {
     const { digest, head } = this.#bundle;
     if (imported.some((other) => other.digest === digest)) return this.#report(true);
     checkOrder(this.#bundle, imported, nowMs());
-    this.#refusePrivate();
-    const kept = await metadata.head(this.#parts.database.name);
-    const check = await BundleCheck.open(this.#bundle, this.#parts.database, this.#beside());
-    await this.#continues(check, kept);
+    checkNames(this.#bundle, this.#parts.isPrivate);
+    const check = await BundleCheck.open(this.#bundle, this.#parts.trusted, this.#beside());
+    const heads = await Promise.all([...check.logs].map(([name, log]) => this.#nextHead(name, log)));
+    await checkAgainstKnown(check, this.#parts);
     const wanted = await this.#wanted();
     checkRoom(
       wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -162,9 +166,8 @@ class Import {
       const { key, sizeBytes } = { key: this.#bundle.key.text, sizeBytes: this.#sizeBytes };
       const entry = { digest, created: head.created, key, source: head.source, importedAtMs: nowMs(), files: this.#rows.length, sizeBytes };
       const settings = { [IMPORTED_SETTING]: formatImported([...imported, entry]), [PLACING_SETTING]: digest };
-      const next: HeadRow = { database: head.database, treeSize: head.tree.size, root: head.tree.root, note: check.log.head.note };
-      const switched = await metadata.recordImport({ rows: this.#rows, head: next, expectedTreeSize: kept?.treeSize, settings });
-      if (!switched) throw new HubError('overloaded', `the head of ${head.database} moved while the bundle was read: import it again`);
+      const switched = await metadata.recordImport({ rows: this.#rows, heads, settings });
+      if (!switched) throw new HubError('overloaded', 'the head of a checksum database moved while the bundle was read: import it again');
     } catch (error) {
       // What was decided stays, even when nobody was told that it was.
       if ((await metadata.setting(PLACING_SETTING).catch(() => digest)) !== digest) await carried.discard();
@@ -176,33 +179,40 @@ class Import {
 
   #report(known: boolean): ImportReport {
     const modules = new Set(this.#rows.filter(({ kind }) => kind === 'zip').map(({ module }) => module as ModulePath));
-    const { present, missing } = this.#count;
+    const { present, missing, vulnerabilities } = this.#count;
     const treeSize = this.#bundle.head.tree.size;
-    return { known, files: this.#rows.length, sizeBytes: this.#sizeBytes, present, missing, treeSize, modules: [...modules] };
+    return {
+      known,
+      files: this.#rows.length,
+      sizeBytes: this.#sizeBytes,
+      present,
+      missing,
+      vulnerabilities,
+      treeSize,
+      modules: [...modules],
+    };
   }
 
   get #sizeBytes(): number {
     return this.#rows.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
-  #refusePrivate(): void {
-    for (const { item } of this.#bundle.entries)
-      if ('module' in item && this.#parts.isPrivate(item.module))
-        throw new HubError(
-          'policy-denied',
-          `${this.#bundle.file} carries ${item.module}, which is a private name here: nothing of it was taken`,
-        );
+  /** What the head of a database is to become, and from which on. */
+  async #nextHead(database: string, log: CarriedLog): Promise<ImportChange['heads'][number]> {
+    const kept = await this.#parts.metadata.head(database);
+    if (kept !== undefined) await this.#continues(log, kept);
+    const { size: treeSize, root, note } = log.head;
+    return { next: { database, treeSize, root: root.toString('base64'), note }, expectedTreeSize: kept?.treeSize };
   }
 
   /** The trees of the bundle and of the hub are one log. */
-  async #continues(check: BundleCheck, kept: HeadRow | undefined): Promise<void> {
-    if (kept === undefined) return;
-    const { head } = check.log;
+  async #continues(log: CarriedLog, kept: HeadRow): Promise<void> {
+    const { head } = log;
     if (head.size < kept.treeSize)
       throw this.#bundle.refused(
         `its tree of ${kept.database} has ${head.size} records, and the hub knows one of ${kept.treeSize} already: bring a newer bundle`,
       );
-    const root = await check.log.rootAt(kept.treeSize).catch((error: unknown) => {
+    const root = await log.rootAt(kept.treeSize).catch((error: unknown) => {
       if (!(error instanceof HubError) || error.code !== 'log-invalid') throw error;
       throw this.#bundle.refused(
         `it cannot be shown that its tree continues the one of ${kept.treeSize} records that the hub knows (${error.message}): have it made with --wishes or --since, which tell what the hub knows`,
@@ -220,18 +230,31 @@ class Import {
     const wanted: BundleEntry[] = [];
     for (const entry of this.#bundle.entries) {
       const { item } = entry;
-      if (item.kind === 'list' || item.kind === 'latest-version') continue;
+      if (item.kind === 'list' || item.kind === 'latest-version' || isVulnerabilityFile(entry)) continue;
       const isPresent = item.kind === 'file' && (await this.#isPresent(entry.name as BlobKey, item.file));
       if (isPresent) this.#count.present += 1;
       else if (entry.carried) wanted.push(entry);
       else if (item.kind === 'file') this.#count.missing += 1;
     }
-    return wanted;
+    const vulnerabilities = await vulnerabilityFilesToTake(this.#bundle, this.#parts.store);
+    this.#count.present += vulnerabilities.present;
+    this.#count.missing += vulnerabilities.missing;
+    this.#count.vulnerabilities = vulnerabilities.wanted.length;
+    return [...wanted, ...vulnerabilities.wanted];
   }
 
   async #isPresent(key: BlobKey, file: FileRow['kind']): Promise<boolean> {
     const row = await this.#parts.metadata.file(key);
-    return row !== undefined && (file === 'info' ? row.proof.kind !== 'private' : row.proof.kind === 'checksum-database');
+    if (row === undefined || (row.proof.kind === 'private') !== this.#parts.isPrivate(row.module as ModulePath)) return false;
+    if (row.proof.kind === 'private') return this.#isStored(key);
+    return file === 'info' || row.proof.kind !== 'none';
+  }
+
+  /** The row of a private file outlives the file: one that was lost is put back. */
+  async #isStored(key: BlobKey): Promise<boolean> {
+    const blob = await this.#parts.store.open(key);
+    await blob?.[Symbol.asyncDispose]();
+    return blob !== undefined;
   }
 
   /** Reads, proves and writes: small files many at once, zips while the ones before them are being proved. */
@@ -240,8 +263,10 @@ class Import {
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#signal, failed.signal]);
     const running = new Set<Promise<void>>();
-    for (const entry of this.#bundle.entries) {
+    for (const entry of inOrderOfPlacing(this.#bundle.entries)) {
       if (!entry.carried || signal.aborted) continue;
+      // Files get their names in the order in which they were added.
+      if (entry.item.kind === 'vulnerability-index') await Promise.all(running);
       const isZip = entry.item.kind === 'file' && entry.item.file === 'zip';
       const leave = await gates[isZip ? 'zip' : 'small'].enter({ priority: 'waited-for' }, signal).catch(() => undefined);
       if (leave === undefined) break;
@@ -298,12 +323,16 @@ class Import {
     this.#parts.onProgress(this.#count.doneBytes, this.#bundle.head.sizeBytes);
   }
 
-  #row({ name, item, sizeBytes, sha256 }: BundleEntry, h1: string | undefined, record: CarriedRecord | undefined): FileRow {
+  #row({ name, item, sizeBytes, sha256 }: BundleEntry, h1: string | undefined, record: ProvedRecord | undefined): FileRow {
     if (item.kind !== 'file') throw this.#bundle.refused(`${name} is no file of a module`);
     const { database, tree, source } = this.#bundle.head;
     const now = this.#parts.nowMs();
-    const proof: Proof =
-      h1 === undefined || record === undefined
+    const isPrivate = this.#parts.isPrivate(item.module);
+    if (isPrivate && record?.isPrivate !== true)
+      throw new HubError('checksum-missing', `${name} in ${this.#bundle.file} comes without its record, so nothing proves it`);
+    const proof: Proof = isPrivate
+      ? { kind: 'private' }
+      : h1 === undefined || record === undefined
         ? { kind: 'none' }
         : { kind: 'checksum-database', database, treeSize: tree.size, recordId: record.recordId, provedAtMs: now };
     const origin = `bundle of ${source}`;
@@ -312,15 +341,15 @@ class Import {
   }
 
   #beside(): Beside {
-    const { store, database } = this.#parts;
+    const { store } = this.#parts;
     const read = async (key: BlobKey, sizeMaxBytes: number): Promise<Buffer | undefined> =>
       (await store.readSmall(key, sizeMaxBytes))?.bytes;
     return {
       lookup: (key) => read(key, LOOKUP_BYTES_MAX),
-      tile: async (tile: HashTile) =>
-        (await read(tileKey(database.name, tile), TILE_BYTES)) ??
+      tile: async (database, tile: HashTile) =>
+        (await read(tileKey(database, tile), TILE_BYTES)) ??
         (tile.width < TILE_WIDTH
-          ? (await read(tileKey(database.name, { ...tile, width: TILE_WIDTH }), TILE_BYTES))?.subarray(0, tile.width * 32)
+          ? (await read(tileKey(database, { ...tile, width: TILE_WIDTH }), TILE_BYTES))?.subarray(0, tile.width * 32)
           : undefined),
     };
   }

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Gate } from '../base/gate.ts';
 import type { ProvedZip, ZipProver, ZipToProve } from '../origin/zip-prover.ts';
-import type { VerifierKey } from '../protocol/note.ts';
 import { codeOf } from '../base/errors.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
-import { BundleCheck, nothingBeside } from './check-bundle.ts';
+import { BundleCheck, nothingBeside, type TrustedDatabases } from './check-bundle.ts';
+import { packVulnerabilityFile } from '../hub/vulnerability-shelf.ts';
 import { diskError } from './staging.ts';
+import { isVulnerabilityFile } from './vulnerability-import.ts';
 
 export interface VerifyReport {
   readonly files: number;
@@ -33,10 +34,10 @@ const SMALL_AT_ONCE = 16;
 /** Compares every byte with what was signed, and proves every module in it. @throws {HubError} bundle-invalid, checksum-mismatch, log-invalid, zip-invalid … */
 export async function verifyBundle(
   bundle: BundleFile,
-  { database, prover, onProgress }: Progress & { readonly database: VerifierKey; readonly prover: ZipProver },
+  { trusted, prover, onProgress }: Progress & { readonly trusted: TrustedDatabases; readonly prover: ZipProver },
   signal: AbortSignal,
 ): Promise<VerifyReport> {
-  const check = await BundleCheck.open(bundle, database, nothingBeside);
+  const check = await BundleCheck.open(bundle, trusted, nothingBeside);
   const folder = await mkdtemp(join(tmpdir(), 'goyi-verify-'));
   let [doneBytes, proved, unproved] = [0, 0, 0];
   const isDelta = bundle.head.parent !== undefined;
@@ -126,6 +127,7 @@ export async function extractBundle(
       await mkdir(dirname(path), { recursive: true });
       await writeWhole(part, bundle.stream(entry));
       await rename(part, path);
+      if (isVulnerabilityFile(entry)) await writeFile(`${path}.gz`, await packVulnerabilityFile(await bundle.read(entry)));
     } catch (error) {
       await rm(part, { force: true });
       throw diskError(`write ${path}`, error);

@@ -1,7 +1,9 @@
 import type { BundleFile } from '../bundle/bundle-file.ts';
+import type { TrustedDatabases } from '../bundle/check-bundle.ts';
 import type { CreatedBundle, CreateRequest, CreateWatch } from '../bundle/create-bundle.ts';
 import type { ImportReport } from '../bundle/import-bundle.ts';
 import type { ImportedBundle } from '../bundle/imported-bundles.ts';
+import type { VulnerabilityPlace } from '../bundle/vulnerability-source.ts';
 import type { VerifyReport } from '../bundle/verify-bundle.ts';
 import type { WishList } from '../api/wishes.ts';
 import type { VerifierKey } from '../protocol/note.ts';
@@ -40,6 +42,8 @@ export interface CreateOrder {
   readonly sm2: { readonly file: string; readonly required: boolean } | undefined;
   /** Whether files are taken out of the data folder of the configuration instead of being fetched: where there is one, or else it is a fault. */
   readonly store: 'no' | 'if-there' | 'required';
+  /** Undefined: no vulnerability database is carried. */
+  readonly vulnerabilities: VulnerabilityPlace | undefined;
   readonly request: CreateRequest;
 }
 
@@ -55,7 +59,7 @@ export interface BundleBackends {
   trust(config: HubConfig, files: BundleKeyFiles, key: string): Promise<boolean>;
   open(file: string, keys: BundleKeys, options: { readonly sm2Required: boolean; readonly listOnly: boolean }): Promise<BundleFile>;
   create(config: HubConfig, order: CreateOrder, watch: CreateWatch, signal: AbortSignal): Promise<CreatedBundle>;
-  verify(bundle: BundleFile, database: VerifierKey, progress: BundleProgress, signal: AbortSignal): Promise<VerifyReport>;
+  verify(bundle: BundleFile, trusted: TrustedDatabases, progress: BundleProgress, signal: AbortSignal): Promise<VerifyReport>;
   extract(bundle: BundleFile, folder: string, progress: BundleProgress, signal: AbortSignal): Promise<number>;
   import(config: HubConfig, bundle: BundleFile, progress: BundleProgress, signal: AbortSignal): Promise<ImportReport>;
   /** Of a data folder, the hub running or stopped. */

@@ -3,7 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseCreated, parseListen, parseSplit, toolchainQueries } from './bundle-options.ts';
+import type { GoRelease } from '../protocol/go-release.ts';
+import { parseCreated, parseListen, parseSplit } from './bundle-options.ts';
+import { sdkOrders, toolOrders } from './bundle-orders.ts';
 import { readBundleOperands } from './bundle-projects.ts';
 import { UsageError } from './command.ts';
 import { en as messages } from './messages/en.ts';
@@ -29,19 +31,40 @@ test('the time is the flag, else SOURCE_DATE_EPOCH, else now', () => {
   assert.throws(() => parse({ created: '2026-02-30T00:00:00Z' }), UsageError);
 });
 
-test('toolchains are the modules that the go command looks for', () => {
-  const flags = { toolchain: '1.26.8,go1.27rc1', platform: 'linux/amd64, linux/loong64' };
+test('releases of Go, for platforms', () => {
+  const flags = { sdk: '1.26.8,go1.27rc1,1.25.x,latest', platform: 'linux/amd64, linux-loong64' };
+  const known = ['go1.25.3', 'go1.25.14', 'go1.26.8', 'go1.27rc1'] as GoRelease[];
+  const orders = sdkOrders({ flags, messages });
   assert.deepEqual(
-    toolchainQueries({ flags, messages }).map(({ path, query }) => `${path}@${query}`),
+    orders.map(({ shown, exact, choose }) => [shown, exact, choose(known)]),
     [
-      'golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64',
-      'golang.org/toolchain@v0.0.1-go1.26.8.linux-loong64',
-      'golang.org/toolchain@v0.0.1-go1.27rc1.linux-amd64',
-      'golang.org/toolchain@v0.0.1-go1.27rc1.linux-loong64',
+      ['1.26.8', 'go1.26.8', 'go1.26.8'],
+      ['go1.27rc1', 'go1.27rc1', 'go1.27rc1'],
+      ['1.25.x', undefined, 'go1.25.14'],
+      ['latest', undefined, 'go1.26.8'],
     ],
   );
-  assert.throws(() => toolchainQueries({ flags: { toolchain: 'latest' }, messages }), UsageError);
-  assert.throws(() => toolchainQueries({ flags: { toolchain: '1.26.8', platform: 'linux' }, messages }), UsageError);
+  assert.deepEqual(orders[0]?.platforms, [
+    { os: 'linux', arch: 'amd64' },
+    { os: 'linux', arch: 'loong64' },
+  ]);
+  assert.throws(() => sdkOrders({ flags: { sdk: 'newest' }, messages }), UsageError);
+  assert.throws(() => sdkOrders({ flags: { sdk: '1.26.8', platform: 'linux' }, messages }), UsageError);
+});
+
+test('commands by their short names and by their packages', () => {
+  const tools = 'revive@v1.10.0,golangci-lint,golangci-lint@v1.64.8,golang.org/x/tools/cmd/stringer@v0.30.0';
+  assert.deepEqual(
+    toolOrders({ flags: { tools }, messages }).map(({ package: path, query }) => `${path}@${query}`),
+    [
+      'github.com/mgechev/revive@v1.10.0',
+      'github.com/golangci/golangci-lint/v2/cmd/golangci-lint@latest',
+      'github.com/golangci/golangci-lint/cmd/golangci-lint@v1.64.8',
+      'golang.org/x/tools/cmd/stringer@v0.30.0',
+    ],
+  );
+  for (const wrong of ['unknown', 'toString', 'revive@-x y', '@latest'])
+    assert.throws(() => toolOrders({ flags: { tools: wrong }, messages }), UsageError, wrong);
 });
 
 test('--listen', () => {

@@ -2,9 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createdMs, formatCreated } from '../protocol/bundle-head.ts';
 import { parseChecksumDatabaseEntry } from '../protocol/checksum-database-entry.ts';
-import { parseModulePath } from '../protocol/module-path.ts';
 import { parseVerifierKey, type VerifierKey } from '../protocol/note.ts';
-import type { ModuleQuery } from '../bundle/create-plan.ts';
 import type { BundleFile } from '../bundle/bundle-file.ts';
 import { BUNDLE_SM2_KEY_NAME } from '../protocol/bundle-sm2.ts';
 import { parseSm2VerifierKey, type Sm2VerifierKey } from '../protocol/sm2.ts';
@@ -81,22 +79,6 @@ export function parseCreated({ flags, env, messages }: Pick<Invocation, 'flags' 
   const created = /^\d{1,11}$/.test(text) ? formatCreated(Number(text) * 1000) : text;
   if (createdMs({ created }) === undefined) throw new UsageError(messages.bundle.badCreated(text));
   return created;
-}
-
-/** The toolchains as the modules that the go command looks for. @throws {UsageError} */
-export function toolchainQueries({ flags, messages }: Pick<Invocation, 'flags' | 'messages'>): readonly ModuleQuery[] {
-  const versions = listed(flags['toolchain']).map((text) => text.replace(/^go/, ''));
-  const platforms = listed(flags['platform'] ?? 'linux/amd64');
-  const path = parseModulePath('golang.org/toolchain');
-  if (!path.ok) return [];
-  return versions.flatMap((version) =>
-    platforms.map((platform) => {
-      const [, os, arch] = /^([a-z0-9]+)\/([a-z0-9]+)$/.exec(platform) ?? [];
-      if (!/^1\.\d+(\.\d+|rc\d+|beta\d+)?$/.test(version)) throw new UsageError(messages.bundle.badToolchain(version));
-      if (os === undefined || arch === undefined) throw new UsageError(messages.bundle.badToolchain(platform));
-      return { path: path.value, query: `v0.0.1-go${version}.${os}-${arch}` };
-    }),
-  );
 }
 
 export function listed(text: string | true | undefined): readonly string[] {

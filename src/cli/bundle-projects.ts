@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Project } from '../bundle/closure.ts';
 import type { ModuleQuery } from '../bundle/create-plan.ts';
 import { parseGoSum } from '../protocol/go-sum.ts';
+import { inWorkspace, parseGoWork } from '../protocol/go-work.ts';
 import { type MainGoMod, parseMainGoMod } from '../protocol/main-go-mod.ts';
 import { parseModulePath } from '../protocol/module-path.ts';
 import { UsageError } from './command.ts';
@@ -22,8 +23,8 @@ const FILE_BYTES_MAX = 16 * 1024 * 1024;
 const notSources = new Set(['vendor', 'node_modules', 'testdata']);
 
 /**
- * What operands of `bundle create` name: go.mod and go.sum files, folders in which every main module counts, and `MODULE@QUERY`. A go.mod is read with the
- * go.sum beside it.
+ * What operands of `bundle create` name: go.mod, go.work and go.sum files, folders in which every main module counts, and `MODULE@QUERY`. A go.mod is read with the
+ * go.sum beside it, a go.work with its go.work.sum and the modules that it uses, wherever they lie.
  * @throws {UsageError}
  */
 export async function readBundleOperands(
@@ -36,9 +37,12 @@ export async function readBundleOperands(
     const path = resolve(folder, operand);
     const stats = await stat(path).catch(() => undefined);
     if (stats === undefined) modules.push(moduleQuery(operand, messages));
-    else if (!stats.isDirectory()) addProject(projects, await readProject(path, operand, messages));
-    else
-      for (const found of await goModsBelow(path)) addProject(projects, await readProject(found, found.replace(path, operand), messages));
+    else if (stats.isDirectory()) {
+      const found = await filesBelow(path);
+      for (const file of found.goMods) addProject(projects, await readProject(file, file.replace(path, operand), messages));
+      for (const file of found.goWorks) await addWorkspace(projects, file, { shown: file.replace(path, operand), messages });
+    } else if (path.endsWith('.work')) await addWorkspace(projects, path, { shown: operand, messages });
+    else addProject(projects, await readProject(path, operand, messages));
     if (projects.size > PROJECTS_MAX) throw new UsageError(messages.bundle.tooManyProjects(PROJECTS_MAX));
   }
   return { projects: [...projects.values()], modules };
@@ -46,6 +50,23 @@ export async function readBundleOperands(
 
 function addProject(projects: Map<string, Project>, { file, project }: { file: string; project: Project }): void {
   projects.set(file, project);
+}
+
+/** Its main modules, each as it is built there, and what go.work.sum names besides. */
+async function addWorkspace(
+  projects: Map<string, Project>,
+  path: string,
+  { shown, messages }: { readonly shown: string; readonly messages: Messages },
+): Promise<void> {
+  const work = parseGoWork(await readText(path, shown, messages));
+  if (!work.ok) throw new UsageError(messages.bundle.unreadable(shown, work.reason));
+  for (const use of work.value.use) {
+    const { file, project } = await readProject(resolve(dirname(path), use, 'go.mod'), `${shown}: ${join(use, 'go.mod')}`, messages);
+    addProject(projects, { file, project: { ...project, main: inWorkspace(project.main, work.value) } });
+  }
+  const sumFile = `${path}.sum`;
+  if ((await stat(sumFile).catch(() => undefined)) !== undefined)
+    addProject(projects, await readProject(sumFile, `${shown}.sum`, messages));
 }
 
 /** `MODULE@VERSION`, `MODULE@latest`, `MODULE`. @throws {UsageError} */
@@ -90,14 +111,23 @@ async function readText(path: string, shown: string, messages: Messages): Promis
   }
 }
 
-async function goModsBelow(folder: string, depth = 0): Promise<readonly string[]> {
-  if (depth > DEPTH_MAX) return [];
-  const found: string[] = [];
+interface FoundFiles {
+  readonly goMods: readonly string[];
+  readonly goWorks: readonly string[];
+}
+
+async function filesBelow(folder: string, depth = 0): Promise<FoundFiles> {
+  const [goMods, goWorks]: [string[], string[]] = [[], []];
+  if (depth > DEPTH_MAX) return { goMods, goWorks };
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isFile() && entry.name === 'go.mod') found.push(path);
-    else if (entry.isDirectory() && !entry.name.startsWith('.') && !entry.name.startsWith('_') && !notSources.has(entry.name))
-      found.push(...(await goModsBelow(path, depth + 1)));
+    if (entry.isFile() && entry.name === 'go.mod') goMods.push(path);
+    else if (entry.isFile() && entry.name === 'go.work') goWorks.push(path);
+    else if (entry.isDirectory() && !entry.name.startsWith('.') && !entry.name.startsWith('_') && !notSources.has(entry.name)) {
+      const below = await filesBelow(path, depth + 1);
+      goMods.push(...below.goMods);
+      goWorks.push(...below.goWorks);
+    }
   }
-  return found.toSorted();
+  return { goMods: goMods.toSorted(), goWorks: goWorks.toSorted() };
 }

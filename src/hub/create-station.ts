@@ -292,12 +292,12 @@ class StationImpl implements HubStation {
         return text(await this.#relay(request.database).latest({ cachedOnly: !options.fill }, signal), 'hit');
       case 'sumdb-lookup': {
         this.#admit(request.module, request.version);
-        this.#keepBack(request.database, request.module);
+        const isForeign = this.#isOfForeignLog(request.database, request.module);
         await this.#guard.admit(request.module, request.version);
         const body = await this.#relay(request.database).lookupAnswer(
           request.module,
           request.version,
-          { cachedOnly: !options.fill },
+          { cachedOnly: !options.fill || isForeign },
           signal,
         );
         if (body === undefined)
@@ -341,14 +341,19 @@ class StationImpl implements HubStation {
       throw new HubError('policy-denied', `${module}${version === undefined ? '' : `@${version}`} is blocked by policy: ${verdict.reason}`);
   }
 
-  /** A look-up tells a name: those of the company's own are for its own logs. @throws {HubError} not-found */
-  #keepBack(database: string, module: ModulePath): void {
-    const { homes, ownDatabases } = this.#parts;
-    if (isPrivateHome(homes.of(module)) && !ownDatabases.some(({ name }) => name === database))
+  /**
+   * A look-up tells a name: those of the company's own are for its own logs. A log that another hub signs answers with what a bundle brought of it, and is not asked.
+   * @throws {HubError} not-found
+   */
+  #isOfForeignLog(database: string, module: ModulePath): boolean {
+    const { databases, ownDatabases } = this.#parts;
+    if (!this.#isPrivate(module) || ownDatabases.some(({ name }) => name === database)) return false;
+    if (databases[0]?.name === database)
       throw new HubError(
         'not-found',
         `${module} is private, so ${database} is not asked about it: set GONOSUMDB, or GOSUMDB to a database of this hub`,
       );
+    return true;
   }
 
   #isPrivate(module: ModulePath): boolean {

@@ -15,8 +15,7 @@ const headAt = (treeSize: number): HeadRow => ({
 });
 const changeTo = (treeSize: number, expectedTreeSize: number | undefined, serial = 1): ImportChange => ({
   rows: [rowOf(serial), rowOf(serial + 1)],
-  head: headAt(treeSize),
-  expectedTreeSize,
+  heads: [{ next: headAt(treeSize), expectedTreeSize }],
   settings: { imported: `bundle ${treeSize}` },
 });
 
@@ -51,6 +50,21 @@ function imports(make: Make): void {
     assert.equal(await metadata.file(rowOf(1).key), undefined);
     assert.deepEqual(await metadata.head('sum.golang.org'), headAt(20));
     assert.equal(await metadata.setting('imported'), undefined);
+  });
+
+  test('of two heads both move, or neither does', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const other = { ...headAt(7), database: 'hub.example/sumdb' };
+    const both = (expected: number | undefined): ImportChange => {
+      const change = changeTo(10, undefined);
+      return { ...change, heads: [...change.heads, { next: other, expectedTreeSize: expected }] };
+    };
+    assert.equal(await metadata.recordImport(both(5)), false);
+    assert.equal(await metadata.head('sum.golang.org'), undefined);
+    assert.equal(await metadata.file(rowOf(1).key), undefined);
+    assert.equal(await metadata.recordImport(both(undefined)), true);
+    assert.deepEqual([await metadata.head('sum.golang.org'), await metadata.head(other.database)], [headAt(10), other]);
   });
 
   test('a write that broke before it was done left nothing', async () => {

@@ -72,9 +72,8 @@ export interface HeadRow {
 /** What changes at once when a bundle is taken in. */
 export interface ImportChange {
   readonly rows: readonly FileRow[];
-  readonly head: HeadRow;
-  /** Of the kept head; undefined: there is none. */
-  readonly expectedTreeSize: number | undefined;
+  /** Each with the size of the tree of the kept one; undefined: there is none. */
+  readonly heads: readonly { readonly next: HeadRow; readonly expectedTreeSize: number | undefined }[];
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -189,7 +188,7 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   /** Files of public modules whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
   filesUnusedSince(cutoffMs: number, limit: number, after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>): Promise<readonly UnusedFile[]>;
 
-  /** Everything of an import in one transaction, or nothing: false when the kept head is not the expected one any more. @throws {HubError} as {@link advanceHead} */
+  /** Everything of an import in one transaction, or nothing: false when a kept head is not the expected one any more. @throws {HubError} as {@link advanceHead} */
   recordImport(change: ImportChange): Promise<boolean>;
 
   answer(name: string): Promise<AnswerRow | undefined>;

@@ -70,8 +70,10 @@ export class SqliteWrites {
     this.#prepared.run('insertIndexEntry', Math.floor(nowUs), row.module, row.version);
   }
 
-  recordImport({ rows, head, expectedTreeSize, settings }: ImportChange, nowUs: number): boolean {
-    if (!this.advanceHead(head, expectedTreeSize)) return false;
+  recordImport({ rows, heads, settings }: ImportChange, nowUs: number): boolean {
+    // What refuses comes before what writes.
+    for (const { next, expectedTreeSize } of heads) if (!this.#mayAdvance(next, expectedTreeSize)) return false;
+    for (const { next } of heads) this.#writeHead(next);
     for (const row of rows) this.recordFile(row, nowUs);
     for (const [name, value] of Object.entries(settings)) this.recordSetting(name, value);
     return true;
@@ -108,15 +110,23 @@ export class SqliteWrites {
   }
 
   advanceHead(next: HeadRow, expectedTreeSize: number | undefined): boolean {
+    if (!this.#mayAdvance(next, expectedTreeSize)) return false;
+    this.#writeHead(next);
+    return true;
+  }
+
+  #writeHead({ database, treeSize, root, note }: HeadRow): void {
+    this.#prepared.run('upsertHead', database, treeSize, root, note);
+  }
+
+  #mayAdvance(next: HeadRow, expectedTreeSize: number | undefined): boolean {
     if (this.#prepared.get('fork', next.database) !== undefined) {
       throw new HubError('log-forked', `the head of ${next.database} is frozen: two signed heads contradict each other`);
     }
     const row = this.#prepared.get('head', next.database);
     const kept = row === undefined ? undefined : headOf(row);
     if (kept?.treeSize !== expectedTreeSize) return false;
-    if (kept !== undefined && (next.treeSize < kept.treeSize || (next.treeSize === kept.treeSize && next.root !== kept.root))) return false;
-    this.#prepared.run('upsertHead', next.database, next.treeSize, next.root, next.note);
-    return true;
+    return kept === undefined || next.treeSize > kept.treeSize || (next.treeSize === kept.treeSize && next.root === kept.root);
   }
 
   recordFork(evidence: ForkEvidence): void {

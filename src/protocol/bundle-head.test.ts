@@ -29,6 +29,11 @@ const heads: fc.Arbitrary<BundleHead> = plain(
       size: fc.nat(1e9),
       root: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('base64')),
     }),
+    own: fc.record({
+      database: fc.constantFrom('hub.corp.example/sumdb', 'localhost.localdev/other'),
+      size: fc.nat(1e9),
+      root: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+    }),
     parent: digests,
     manifestSha256: digests,
     manifestBytes: fc.nat(1e6),
@@ -41,7 +46,7 @@ test('parseBundleHead inverts formatBundleHead', () =>
   fc.assert(
     fc.property(heads, (head) => {
       assert.deepEqual(parseBundleHead(formatBundleHead(head)), { ok: true, value: head });
-      const alone = { ...head, parent: undefined };
+      const alone = { ...head, parent: undefined, own: undefined };
       assert.deepEqual(parseBundleHead(formatBundleHead(alone)), { ok: true, value: alone });
     }),
   ));
@@ -62,6 +67,7 @@ const head: BundleHead = {
   source: 'http://127.0.0.1:8080',
   database: 'sum.golang.org',
   tree: { size: 5, root: Buffer.alloc(32, 1).toString('base64') },
+  own: undefined,
   parent: undefined,
   manifestSha256: 'a'.repeat(64),
   manifestBytes: 10,
@@ -79,6 +85,12 @@ test('a head counts when a trusted key signed it, and nothing but that signature
   assert.equal(openBundleHead(note, []).ok, false);
   assert.equal(openBundleHead(signNote(formatBundleHead(head), own, other), [own.verifier]).ok, false);
 });
+
+for (const database of ['sum.golang.org', 'sum.golang.org/lookup', '../x', 'SUM GOLANG'])
+  test(`no log of a hub is called ${database} beside sum.golang.org`, () => {
+    const own = { ...head.tree, database };
+    assert.equal(parseBundleHead(formatBundleHead({ ...head, own })).ok, false);
+  });
 
 for (const created of ['2026-02-30T00:00:00Z', '2026-11-25T21:00:00+08:00', '2026-11-25', '2026-11-25T24:61:00Z'])
   test(`${created} is no time of a bundle`, () => assert.equal(createdMs({ created }), undefined));

@@ -5,7 +5,8 @@
  *     created 2026-11-25T21:00:00Z
  *     source http://hub.corp.example
  *     database sum.golang.org
- *     tree 45678901 BASE64               records and root of the database's tree under which everything is proved
+ *     tree 45678901 BASE64               records and root of the database's tree under which everything public is proved
+ *     own hub.corp.example/sumdb 123 BASE64    the same of the log of the hub outside, which proves private modules; or: none
  *     parent 6f1e…                       or: none
  *     manifest 9c0a… 123456              SHA-256 and bytes of the manifest
  *     carries 1234 files, 56789012 bytes
@@ -34,6 +35,11 @@ export interface TreeName {
   readonly root: string;
 }
 
+/** A tree, and whose it is. */
+export interface DatabaseTree extends TreeName {
+  readonly database: string;
+}
+
 export interface BundleHead {
   /** To the second, in UTC: `2026-11-25T21:00:00Z`. */
   readonly created: string;
@@ -42,6 +48,8 @@ export interface BundleHead {
   /** The checksum database that proves them. */
   readonly database: string;
   readonly tree: TreeName;
+  /** The log that the hub outside signs, which proves private modules. */
+  readonly own: DatabaseTree | undefined;
   /** Digest of the bundle that this one adds to. */
   readonly parent: string | undefined;
   readonly manifestSha256: string;
@@ -54,13 +62,14 @@ export interface BundleHead {
 const FIRST_LINE = 'goyi bundle 1';
 
 export function formatBundleHead(head: BundleHead): string {
-  const { created, source, database, tree, parent, manifestSha256, manifestBytes, files, sizeBytes } = head;
+  const { created, source, database, tree, own, parent, manifestSha256, manifestBytes, files, sizeBytes } = head;
   return [
     FIRST_LINE,
     `created ${created}`,
     `source ${source}`,
     `database ${database}`,
     `tree ${tree.size} ${tree.root}`,
+    `own ${own === undefined ? 'none' : `${own.database} ${own.size} ${own.root}`}`,
     `parent ${parent ?? 'none'}`,
     `manifest ${manifestSha256} ${manifestBytes}`,
     `carries ${files} files, ${sizeBytes} bytes`,
@@ -75,6 +84,7 @@ const pattern = new RegExp(
     String.raw`source ([\x21-\x7e]{1,${SOURCE_LENGTH_MAX}})`,
     String.raw`database (\S{1,255})`,
     String.raw`tree (\d{1,16}) ([A-Za-z0-9+/]{43}=)`,
+    String.raw`own (?:none|(\S{1,255}) (\d{1,16}) ([A-Za-z0-9+/]{43}=))`,
     'parent (none|[0-9a-f]{64})',
     String.raw`manifest ([0-9a-f]{64}) (\d{1,9})`,
     String.raw`carries (\d{1,9}) files, (\d{1,15}) bytes`,
@@ -85,8 +95,8 @@ const pattern = new RegExp(
 /** Inverts {@link formatBundleHead}, to the byte. */
 export function parseBundleHead(text: string): Parsed<BundleHead> {
   const fields = pattern.exec(text) ?? [];
-  const [, created = '', source = '', database = '', size, root = '', parent = '', manifestSha256 = '', manifestBytes, files, sizeBytes] =
-    fields;
+  const [, created = '', source = '', database = '', size, root = '', ownName, ownSize, ownRoot = '', ...rest] = fields;
+  const [parent = '', manifestSha256 = '', manifestBytes, files, sizeBytes] = rest;
   if (created === '')
     return refused(text.startsWith('goyi bundle ') ? 'it is of a newer kind than this goyi knows' : 'it is no bundle of goyi');
   const head: BundleHead = {
@@ -94,16 +104,28 @@ export function parseBundleHead(text: string): Parsed<BundleHead> {
     source,
     database,
     tree: { size: Number(size), root },
+    own: ownName === undefined ? undefined : { database: ownName, size: Number(ownSize), root: ownRoot },
     parent: parent === 'none' ? undefined : parent,
     manifestSha256,
     manifestBytes: Number(manifestBytes),
     files: Number(files),
     sizeBytes: Number(sizeBytes),
   };
-  if (!isDatabaseName(database) || createdMs(head) === undefined || formatBundleHead(head) !== text)
-    return refused('its head is malformed');
+  if (!databasesOf(head).every(isDatabaseName) || isBelow(ownName, database) || isBelow(database, ownName))
+    return refused('its head names no checksum databases that can stand beside each other');
+  if (createdMs(head) === undefined || formatBundleHead(head) !== text) return refused('its head is malformed');
   if (head.manifestBytes > MANIFEST_BYTES_MAX) return refused(`its manifest is longer than ${MANIFEST_BYTES_MAX} bytes`);
   return parsed(head);
+}
+
+/** One would have its files among those of the other. */
+function isBelow(name: string | undefined, other: string | undefined): boolean {
+  return name !== undefined && other !== undefined && `${name}/`.startsWith(`${other}/`);
+}
+
+/** Whose records it has. */
+export function databasesOf({ database, own }: Pick<BundleHead, 'database' | 'own'>): readonly string[] {
+  return own === undefined ? [database] : [database, own.database];
 }
 
 /** Milliseconds since the epoch; undefined for a day that no calendar has. */

@@ -29,7 +29,7 @@ for (const [what, text] of [
 ] as const)
   test(`a manifest is refused: ${what}`, () => assert.equal(parseManifest(text).ok, false));
 
-const database = 'sum.golang.org';
+const databases = ['sum.golang.org', 'hub.corp.example/sumdb'];
 for (const [name, kind] of [
   ['modules/rsc.io/quote/@v/v1.5.2.zip', 'file'],
   ['modules/github.com/!azure/sdk/@v/v1.0.0-!r!c1.info', 'file'],
@@ -38,9 +38,13 @@ for (const [name, kind] of [
   ['modules/sumdb/sum.golang.org/latest', 'head'],
   ['modules/sumdb/sum.golang.org/lookup/rsc.io/quote@v1.5.2', 'lookup'],
   ['modules/sumdb/sum.golang.org/tile/8/0/x123/456.p/7', 'tile'],
+  ['modules/sumdb/hub.corp.example/sumdb/latest', 'head'],
+  ['modules/sumdb/hub.corp.example/sumdb/lookup/git.corp.example/lib@v1.0.0', 'lookup'],
+  ['vulndb/ID/GO-2024-2887.json', 'vulnerability'],
+  ['vulndb/index/db.json', 'vulnerability-index'],
 ] as const)
   test(`${name} is a ${kind}`, () => {
-    const item = bundleItem(database, { name, sizeBytes: 10 });
+    const item = bundleItem(databases, { name, sizeBytes: 10 });
     assert.ok(item.ok, item.ok ? '' : item.reason);
     assert.equal(item.value.kind, kind);
   });
@@ -51,21 +55,24 @@ for (const name of [
   'modules/rsc.io/Quote/@v/v1.5.2.zip',
   'modules/rsc.io/../@v/v1.5.2.zip',
   'modules/sumdb/other.example/latest',
+  'modules/sumdb/hub.corp.example/latest',
+  'vulndb/ID/GO-2024-2887.json.gz',
+  'vulndb/index/../../goyi.db',
   'modules/sumdb/sum.golang.org/tile/8/data/000',
   'goyi.db',
   'staging/x',
   'sdk/go1.26.8.linux-amd64.tar.gz',
 ])
-  test(`${name} cannot be carried`, () => assert.equal(bundleItem(database, { name, sizeBytes: 0 }).ok, false));
+  test(`${name} cannot be carried`, () => assert.equal(bundleItem(databases, { name, sizeBytes: 0 }).ok, false));
 
 test('no file is larger than its kind may be', () => {
-  assert.equal(bundleItem(database, { name: 'modules/rsc.io/quote/@v/v1.5.2.info', sizeBytes: 64 * 1024 + 1 }).ok, false);
-  assert.equal(bundleItem(database, { name: 'modules/rsc.io/quote/@v/v1.5.2.zip', sizeBytes: 500 * 1024 * 1024 + 1 }).ok, false);
+  assert.equal(bundleItem(databases, { name: 'modules/rsc.io/quote/@v/v1.5.2.info', sizeBytes: 64 * 1024 + 1 }).ok, false);
+  assert.equal(bundleItem(databases, { name: 'modules/rsc.io/quote/@v/v1.5.2.zip', sizeBytes: 500 * 1024 * 1024 + 1 }).ok, false);
 });
 
 test('the name of a latest version reads back', () => {
   const module = parseModulePath('github.com/Azure/sdk');
   assert.ok(module.ok);
-  const item = bundleItem(database, { name: latestVersionName(module.value), sizeBytes: 5 });
+  const item = bundleItem(databases, { name: latestVersionName(module.value), sizeBytes: 5 });
   assert.deepEqual(item, { ok: true, value: { kind: 'latest-version', module: module.value } });
 });

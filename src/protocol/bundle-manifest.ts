@@ -9,16 +9,27 @@
  *
  *     modules/<escaped module>/@v/<escaped version>.{info,mod,zip}     modules/<escaped module>/@v/list
  *     modules/<escaped module>/@latest                                 modules/sumdb/<database>/{supported,latest,lookup/…,tile/8/…}
+ *     vulndb/ID/GO-YYYY-NNNN.json                                      vulndb/index/{db,modules,vulns}.json
  */
 import { type Parsed, parsed, refused } from '../base/parsed.ts';
 import type { ArtefactKind } from '../base/events.ts';
 import { LOOKUP_BYTES_MAX } from './checksum-record.ts';
-import { latestKey, MODULES_PREFIX, parseListKey, parseLookupKey, parseModuleFileKey, parseTileKey, supportedKey } from './layout.ts';
+import {
+  latestKey,
+  MODULES_PREFIX,
+  parseListKey,
+  parseLookupKey,
+  parseModuleFileKey,
+  parseTileKey,
+  sumdbFolder,
+  supportedKey,
+} from './layout.ts';
 import { escapePath, type ModulePath, unescapePath } from './module-path.ts';
 import { NOTE_BYTES_MAX } from './note.ts';
 import type { HashTile } from './tile.ts';
 import { HASH_BYTES } from './tree-hash.ts';
 import type { Version } from './version.ts';
+import { INDEX_BYTES_MAX, parseVulnerabilityKey, VULNERABILITY_BYTES_MAX, type VulnerabilityIndex } from './vulnerability-database.ts';
 
 export interface ManifestEntry {
   readonly name: string;
@@ -33,9 +44,11 @@ export interface ManifestEntry {
 export type BundleItem =
   | { readonly kind: 'file'; readonly file: ArtefactKind; readonly module: ModulePath; readonly version: Version }
   | { readonly kind: 'list' | 'latest-version'; readonly module: ModulePath }
-  | { readonly kind: 'lookup'; readonly module: ModulePath; readonly version: Version }
-  | { readonly kind: 'tile'; readonly tile: HashTile }
-  | { readonly kind: 'head' | 'supported' };
+  | { readonly kind: 'lookup'; readonly database: string; readonly module: ModulePath; readonly version: Version }
+  | { readonly kind: 'tile'; readonly database: string; readonly tile: HashTile }
+  | { readonly kind: 'head' | 'supported'; readonly database: string }
+  | { readonly kind: 'vulnerability'; readonly id: string }
+  | { readonly kind: 'vulnerability-index'; readonly index: VulnerabilityIndex };
 
 export const MANIFEST_ENTRIES_MAX = 400_000;
 
@@ -63,9 +76,12 @@ export function parseManifest(text: string): Parsed<readonly ManifestEntry[]> {
   return parsed(entries);
 }
 
-/** What the file is, if one of this name and size can be in a bundle of this database. */
-export function bundleItem(database: string, { name, sizeBytes }: Pick<ManifestEntry, 'name' | 'sizeBytes'>): Parsed<BundleItem> {
-  const found = itemNamed(database, name);
+/** What the file is, if one of this name and size can be in a bundle of these databases. */
+export function bundleItem(
+  databases: readonly string[],
+  { name, sizeBytes }: Pick<ManifestEntry, 'name' | 'sizeBytes'>,
+): Parsed<BundleItem> {
+  const found = itemNamed(databases, name);
   if (found === undefined) return refused(`${name} is nothing that this goyi knows`);
   const { item, sizeMaxBytes } = found;
   return sizeBytes <= sizeMaxBytes
@@ -73,16 +89,13 @@ export function bundleItem(database: string, { name, sizeBytes }: Pick<ManifestE
     : refused(`${name} has ${sizeBytes} bytes, more than the ${sizeMaxBytes} that are allowed`);
 }
 
-function itemNamed(database: string, name: string): { readonly item: BundleItem; readonly sizeMaxBytes: number } | undefined {
-  if (name === supportedKey(database)) return { item: { kind: 'supported' }, sizeMaxBytes: 0 };
-  if (name === latestKey(database)) return { item: { kind: 'head' }, sizeMaxBytes: NOTE_BYTES_MAX };
-  const lookup = parseLookupKey(database, name);
-  if (lookup !== undefined) return { item: { kind: 'lookup', ...lookup }, sizeMaxBytes: LOOKUP_BYTES_MAX };
-  const tile = parseTileKey(database, name);
-  if (tile !== undefined) {
-    const { level, index, width } = tile;
-    return level === 'data' ? undefined : { item: { kind: 'tile', tile: { level, index, width } }, sizeMaxBytes: width * HASH_BYTES };
-  }
+type Named = { readonly item: BundleItem; readonly sizeMaxBytes: number } | undefined;
+
+function itemNamed(databases: readonly string[], name: string): Named {
+  for (const database of databases) if (name.startsWith(sumdbFolder(database))) return itemOfDatabase(database, name);
+  const vulnerability = parseVulnerabilityKey(name);
+  if (vulnerability !== undefined)
+    return { item: vulnerability, sizeMaxBytes: vulnerability.kind === 'vulnerability' ? VULNERABILITY_BYTES_MAX : INDEX_BYTES_MAX };
   const file = parseModuleFileKey(name);
   if (file !== undefined) {
     const { module, version } = file;
@@ -94,6 +107,17 @@ function itemNamed(database: string, name: string): { readonly item: BundleItem;
   if (listed !== undefined) return { item: { kind: 'list', module: listed }, sizeMaxBytes: 16 * MIB };
   const latest = latestVersionModule(name);
   return latest === undefined ? undefined : { item: { kind: 'latest-version', module: latest }, sizeMaxBytes: sizesMax.info };
+}
+
+function itemOfDatabase(database: string, name: string): Named {
+  if (name === supportedKey(database)) return { item: { kind: 'supported', database }, sizeMaxBytes: 0 };
+  if (name === latestKey(database)) return { item: { kind: 'head', database }, sizeMaxBytes: NOTE_BYTES_MAX };
+  const lookup = parseLookupKey(database, name);
+  if (lookup !== undefined) return { item: { kind: 'lookup', database, ...lookup }, sizeMaxBytes: LOOKUP_BYTES_MAX };
+  const tile = parseTileKey(database, name);
+  if (tile === undefined || tile.level === 'data') return undefined;
+  const { level, index, width } = tile;
+  return { item: { kind: 'tile', database, tile: { level, index, width } }, sizeMaxBytes: width * HASH_BYTES };
 }
 
 const LATEST_VERSION = '/@latest';

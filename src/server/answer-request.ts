@@ -5,6 +5,7 @@ import { codeOf, HubError, messageOf } from '../base/errors.ts';
 import { unreachable } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { HookDesk } from '../hub/hook-desk.ts';
+import type { VulnerabilityQuestion, VulnerabilityShelf } from '../hub/vulnerability-shelf.ts';
 import type { Station } from '../hub/station.ts';
 import type { IndexEntry } from '../meta/metadata.ts';
 import type { PrivateNames } from '../policy/private-names.ts';
@@ -41,6 +42,7 @@ export interface AnsweringParts {
   readonly executables: SdkAnswersParts['executables'];
   readonly sdkProofs?: SdkAnswersParts['sdkProofs'];
   readonly manual?: Manual | undefined;
+  readonly vulnerabilities: Pick<VulnerabilityShelf, 'open'>;
   /** Names of the checksum databases below `/sumdb/`. */
   readonly databases: readonly string[];
   readonly access: ServerAccess;
@@ -181,6 +183,9 @@ export class Answering {
       case 'sdk':
         exchange.kind = 'sdk';
         return this.#sdk(exchange, asked);
+      case 'vulnerabilities':
+        exchange.kind = 'vulndb';
+        return this.#vulnerabilities(exchange, asked);
       case 'proxy':
         exchange.kind = kindOf(asked.request);
         return this.#proxy(exchange, asked.request, asked.cachedOnly);
@@ -210,6 +215,12 @@ export class Answering {
       if (served.kind === 'blob') await served.blob[Symbol.asyncDispose]();
       throw new HubError('canceled', 'the client left');
     }
+    await sendServed(this.#sender, exchange, served);
+  }
+
+  async #vulnerabilities(exchange: Exchange, question: VulnerabilityQuestion): Promise<void> {
+    const served = await this.#parts.vulnerabilities.open(question, exchange.signal);
+    if (exchange.isOver) throw new HubError('canceled', 'the client left');
     await sendServed(this.#sender, exchange, served);
   }
 

@@ -3,7 +3,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { codeOf, messageOf } from '../base/errors.ts';
 import type { BundleEntry, BundleFile } from '../bundle/bundle-file.ts';
+import { packVulnerabilityFile, type VulnerabilityQuestion } from '../hub/vulnerability-shelf.ts';
 import { MODULES_PREFIX } from '../protocol/layout.ts';
+import { vulnerabilityKey } from '../protocol/vulnerability-database.ts';
+import { parseVulnerabilityPath } from './router.ts';
 
 export interface BundleServer {
   /** Not listening yet: call `listen`. */
@@ -42,10 +45,33 @@ async function answer(served: Served, request: IncomingMessage, response: Server
   const path = pathOf(request.url ?? '');
   if (path === undefined) return text(response, 400, 'the address is malformed\n');
   if (path === '/') return text(response, 200, ROOT_PAGE);
+  const vulnerability = parseVulnerabilityPath(path.slice(1));
+  if (vulnerability !== undefined) return sendVulnerabilities(served, vulnerability, request, response);
   const entry = served.bundle.find(`${MODULES_PREFIX}${path.slice(1)}`);
   if (entry === undefined) return text(response, 404, 'not in this bundle\n');
   if (!entry.carried) return text(response, 404, 'not in this bundle, but in one before it, which it only adds to\n');
   await send(served, entry, request, response);
+}
+
+/** Small, so it is compared as a whole before any of it is sent. */
+async function sendVulnerabilities(
+  { bundle, onFault }: Served,
+  { file, isPacked }: VulnerabilityQuestion,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const entry = bundle.find(vulnerabilityKey(file));
+  if (entry?.carried !== true) return text(response, 404, 'not in this bundle\n');
+  try {
+    const plain = await bundle.read(entry);
+    const bytes = isPacked ? await packVulnerabilityFile(plain) : plain;
+    const type = isPacked ? 'application/octet-stream' : 'application/json';
+    response.writeHead(200, { 'Content-Type': type, 'Content-Length': bytes.length, 'X-Content-Type-Options': 'nosniff' });
+    response.end(request.method === 'HEAD' ? undefined : bytes);
+  } catch (error) {
+    onFault(messageOf(error));
+    response.destroy();
+  }
 }
 
 async function send({ bundle, onFault }: Served, entry: BundleEntry, request: IncomingMessage, response: ServerResponse): Promise<void> {

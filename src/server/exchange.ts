@@ -14,6 +14,7 @@ export type RequestKind =
   | 'sumdb'
   | 'index'
   | 'sdk'
+  | 'vulndb'
   | 'probe'
   | 'api'
   | 'hook'

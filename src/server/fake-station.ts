@@ -65,6 +65,7 @@ export async function startHub({ answer, station, ...options }: FakeHubOptions =
       ...station,
     },
     executables: { list: async () => [], open: () => Promise.reject(new HubError('not-found', 'no executable is here')) },
+    vulnerabilities: { open: () => Promise.reject(new HubError('not-found', 'no vulnerability database is here')) },
     sdks: {
       list: async () => [],
       describe: () => Promise.reject(new HubError('not-found', 'no SDK is here')),

@@ -22,6 +22,8 @@ export interface GatekeeperParts {
   readonly access: ServerAccess;
   readonly names: PrivateNames;
   readonly ownDatabase?: OwnDatabaseSet | undefined;
+  /** Names of all that are served. The first is public; the others are our own, or may have private modules of other hubs. */
+  readonly databases?: readonly string[];
   readonly publicUrl: string | undefined;
   readonly secure: boolean;
 }
@@ -50,16 +52,18 @@ export class Gatekeeper {
   readonly #anonymous: Caller;
   readonly #hasPrivate: boolean;
   readonly #anonymousReadsAny: boolean;
-  readonly #ownDatabases: ReadonlySet<string>;
+  /** With records of private modules. */
+  readonly #logs: ReadonlySet<string>;
   readonly #takesCredentialsFromAfar: boolean;
 
   constructor(parts: GatekeeperParts) {
     this.#parts = parts;
-    const { access, names, ownDatabase, publicUrl, secure } = parts;
+    const { access, names, ownDatabase, databases = [], publicUrl, secure } = parts;
     this.#anonymous = { kind: 'anonymous', rights: access.anonymous };
     this.#hasPrivate = names !== noPrivateNames;
     this.#anonymousReadsAny = may(access.anonymous, { kind: 'read-any' });
-    this.#ownDatabases = new Set(ownDatabase === undefined ? [] : [ownDatabase, ...ownDatabase.former].map(({ name }) => name));
+    const own = ownDatabase === undefined ? [] : [ownDatabase, ...ownDatabase.former].map(({ name }) => name);
+    this.#logs = new Set([...own, ...databases.slice(1)]);
     // With an https address somebody in front of the hub speaks TLS with its clients.
     this.#takesCredentialsFromAfar = secure || publicUrl?.startsWith('https://') === true;
   }
@@ -143,7 +147,7 @@ export class Gatekeeper {
   #admitRequest(exchange: Exchange, request: ProxyRequest): Refusal | undefined {
     switch (request.kind) {
       case 'sumdb-tile':
-        if (request.tile.level === 'data' && this.#hasPrivate && this.#ownDatabases.has(request.database))
+        if (request.tile.level === 'data' && this.#hasPrivate && this.#logs.has(request.database))
           return this.#admitWish(exchange, { kind: 'audit' }, `records of ${request.database}`);
         return this.#admitAny(exchange, false);
       case 'sumdb-supported':

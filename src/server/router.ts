@@ -1,5 +1,7 @@
 import { parsed, refused, type Parsed } from '../base/parsed.ts';
+import type { VulnerabilityQuestion } from '../hub/vulnerability-shelf.ts';
 import { parseProxyRequest, type ProxyRequest } from '../protocol/proxy-request.ts';
+import { parseVulnerabilityKey, VULNDB_PREFIX } from '../protocol/vulnerability-database.ts';
 
 /** A request's target, still percent-encoded: nothing normalises it, so that one parser alone decides what a path means. */
 export interface Target {
@@ -18,11 +20,13 @@ export type Route =
   /** A page of the documentation, '' for the list. */
   | { readonly kind: 'manual'; readonly name: string }
   | { readonly kind: 'sdk'; readonly path: string; readonly query: string; readonly cachedOnly: boolean }
+  | ({ readonly kind: 'vulnerabilities' } & VulnerabilityQuestion)
   | { readonly kind: 'proxy'; readonly request: ProxyRequest; readonly cachedOnly: boolean }
   | { readonly kind: 'malformed'; readonly reason: string }
   | { readonly kind: 'absent'; readonly reason: string };
 
 const DOCS = '/docs/';
+const PACKED = '.gz';
 const CACHED_ONLY = '/cached-only';
 
 const WELCOME: Route = { kind: 'welcome' };
@@ -69,6 +73,7 @@ export function route(target: Target, databases: readonly string[]): Route {
       return { kind: 'manual', name: '' };
     default: {
       if (path.startsWith(DOCS)) return { kind: 'manual', name: path.slice(DOCS.length) };
+      if (path.startsWith(`/${VULNDB_PREFIX}`)) return vulnerabilityRoute(path.slice(1));
       const cachedOnly = path.startsWith(`${CACHED_ONLY}/`);
       const below = cachedOnly ? path.slice(CACHED_ONLY.length) : path;
       if (below === '/dl' || below.startsWith('/dl/')) return { kind: 'sdk', path: below, query: target.query, cachedOnly };
@@ -77,4 +82,22 @@ export function route(target: Target, databases: readonly string[]): Route {
       return { kind: answer.status, reason: answer.reason };
     }
   }
+}
+
+/** `vulndb/index/modules.json` and `….json.gz`; none of the names has anything to be escaped. */
+export function parseVulnerabilityPath(path: string): VulnerabilityQuestion | undefined {
+  const isPacked = path.endsWith(PACKED);
+  const file = parseVulnerabilityKey(isPacked ? path.slice(0, -PACKED.length) : path);
+  return file && { file, isPacked };
+}
+
+function vulnerabilityRoute(path: string): Route {
+  const question = parseVulnerabilityPath(path);
+  return question === undefined
+    ? {
+        kind: 'absent',
+        reason:
+          'nothing is here: a vulnerability database has index/db.json, index/modules.json, index/vulns.json and ID/GO-….json, each with .gz as well',
+      }
+    : { kind: 'vulnerabilities', ...question };
 }

@@ -64,7 +64,7 @@ test('gin and a newer toolchain, carried in: everything that a developer does in
   const made = await runGoyi(['bundle', 'key', 'new', ...outside]);
   assert.equal(made.code, 0, made.output);
   const bundle = at('week.goyi');
-  const args = ['bundle', 'create', at('gin'), '--toolchain', toolchain, '--out', bundle, '--hub', hub.url, ...outside];
+  const args = ['bundle', 'create', at('gin'), '--sdk', toolchain, '--out', bundle, '--hub', hub.url, ...outside];
   // A build machine far from the upstream takes its time.
   for (let attempt = 0; attempt < 20; attempt += 1) if ((await runGoyi(args)).code === 0) break;
   const key = made.output.split('\n').find((line) => line.startsWith('goyi-bundle+')) ?? '';

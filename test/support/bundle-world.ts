@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { openBundle } from '../../src/bundle/bundle-file.ts';
+import { hash } from 'node:crypto';
+import { type BundleFile, openBundle } from '../../src/bundle/bundle-file.ts';
+import { writeBundle } from '../../src/bundle/bundle-writer.ts';
 import { type ImportParts, type ImportReport, importBundle } from '../../src/bundle/import-bundle.ts';
 import { silentEvents } from '../../src/base/events.ts';
 import { silentLog } from '../../src/base/log.ts';
 import type { FileRow, Metadata } from '../../src/meta/metadata.ts';
 import { openSqliteMetadata } from '../../src/meta/sqlite-metadata.ts';
 import { createZipProver } from '../../src/origin/zip-prover-pool.ts';
-import { parseVerifierKey, type VerifierKey } from '../../src/protocol/note.ts';
+import { parseVerifierKey, type SignerKey, type VerifierKey } from '../../src/protocol/note.ts';
 import { CarriedFiles } from '../../src/store/fs-carried.ts';
 import { openFsStore } from '../../src/store/fs-store.ts';
 import { runGoyi } from './hub-process.ts';
@@ -41,9 +43,39 @@ export function keyOf(output: string): VerifierKey {
   return key.value;
 }
 
+/** Files by their names; undefined: it is left out. */
+export type FileChanges = ReadonlyMap<string, Buffer | undefined>;
+
+export async function filesOf(bundle: BundleFile): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  for (const entry of bundle.entries) files.set(entry.name, await bundle.read(entry));
+  return files;
+}
+
+/** The same bundle with some files changed, as somebody makes it whose key is trusted. */
+export async function resigned(
+  honest: BundleFile,
+  { file, signer, changes }: { readonly file: string; readonly signer: SignerKey; readonly changes: FileChanges },
+): Promise<string> {
+  const all = await filesOf(honest);
+  for (const [name, bytes] of changes) {
+    if (bytes === undefined) all.delete(name);
+    else all.set(name, bytes);
+  }
+  const entries = [...all]
+    .map(([name, bytes]) => ({ name, sizeBytes: bytes.length, sha256: hash('sha256', bytes), carried: true }))
+    .toSorted((x, y) => (x.name < y.name ? -1 : 1));
+  const { created, source, database, tree, own, parent } = honest.head;
+  const content = { head: { created, source, database, tree, own, parent }, entries, source: (name: string) => all.get(name) as Buffer };
+  await writeBundle(content, { file, signer, partBytesMax: undefined, onBytes: () => {} }, AbortSignal.timeout(10_000));
+  return file;
+}
+
 export interface InsideOptions {
   readonly root: string;
   readonly database: VerifierKey;
+  /** Logs of hubs elsewhere. */
+  readonly foreign?: readonly VerifierKey[];
 }
 
 /** A data folder that bundles are imported into by this process, so that hundreds of them take seconds. */
@@ -55,7 +87,7 @@ export interface Inside extends AsyncDisposable {
   state(): Promise<{ readonly rows: readonly FileRow[]; readonly imported: string | undefined; readonly head: number | undefined }>;
 }
 
-export async function openInside({ root, database }: InsideOptions): Promise<Inside> {
+export async function openInside({ root, database, foreign = [] }: InsideOptions): Promise<Inside> {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openFsStore({ root, events: silentEvents, log: silentLog }));
   const metadata = stack.use(await openSqliteMetadata({ file: join(root, 'goyi.db'), log: silentLog }));
@@ -66,7 +98,11 @@ export async function openInside({ root, database }: InsideOptions): Promise<Ins
     metadata,
     async import(file, keys, changes = {}) {
       await using bundle = await openBundle({ file, keys });
-      return await importBundle(bundle, { ...partsOf({ root, store, metadata, prover, database }), ...changes }, never);
+      return await importBundle(
+        bundle,
+        { ...partsOf({ root, store, metadata, prover, trusted: { database, foreign } }), ...changes },
+        never,
+      );
     },
     async state() {
       const rows = await metadata.filesAfter(undefined, 10_000);
@@ -79,9 +115,10 @@ export async function openInside({ root, database }: InsideOptions): Promise<Ins
 function partsOf({
   root,
   ...parts
-}: Pick<ImportParts, 'store' | 'metadata' | 'prover' | 'database'> & { readonly root: string }): ImportParts {
+}: Pick<ImportParts, 'store' | 'metadata' | 'prover' | 'trusted'> & { readonly root: string }): ImportParts {
   return {
     ...parts,
+    ownLogs: [],
     isPrivate: () => false,
     begin: (digest) => CarriedFiles.begin(root, digest),
     reopen: (digest) => CarriedFiles.reopen(root, digest),

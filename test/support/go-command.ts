@@ -14,6 +14,7 @@ export interface GoSettings {
   readonly GOSUMDB?: string;
   readonly GOTOOLCHAIN?: string;
   readonly GOFLAGS?: string;
+  readonly GOBIN?: string;
 }
 
 /** Runs the real go command in `directory` with nothing of this machine's own settings, the module cache being the one given. Never throws for its exit code. */

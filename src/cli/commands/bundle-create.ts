@@ -1,20 +1,14 @@
 import { resolve } from 'node:path';
 import type { CreatedBundle, CreateRequest, CreateWatch, PlanSizes } from '../../bundle/create-bundle.ts';
-import type { Lack, ModuleQuery } from '../../bundle/create-plan.ts';
+import type { ModuleQuery } from '../../bundle/create-plan.ts';
+import type { Lack } from '../../bundle/fetch-files.ts';
 import { parseWishList, WISHES_BYTES_MAX, type WishTree } from '../../api/wishes.ts';
-import { parseModulePath } from '../../protocol/module-path.ts';
+import { type ModulePath, parseModulePath } from '../../protocol/module-path.ts';
 import { bundleDigest, formatBundleHead } from '../../protocol/bundle-head.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
-import {
-  databaseOf,
-  keyFilesOf,
-  openOperand,
-  parseCreated,
-  parseSplit,
-  readSmallFile,
-  toolchainQueries,
-  trustedKeysOf,
-} from '../bundle-options.ts';
+import { databaseOf, keyFilesOf, openOperand, parseCreated, parseSplit, readSmallFile, trustedKeysOf } from '../bundle-options.ts';
+import { ownLogOf, privateNamesOf } from '../bundle-databases.ts';
+import { sdkOrders, toolOrders, vulnerabilityPlace } from '../bundle-orders.ts';
 import { readBundleOperands } from '../bundle-projects.ts';
 import { type CommandSpec, type Invocation, UsageError, withConfig } from '../command.ts';
 import { TOKEN_VARIABLE } from '../config/overrides.ts';
@@ -36,8 +30,13 @@ export const bundleCreateCommand: CommandSpec = {
     { flag: '--hub <url>', describe: (m) => m.bundle.help.hub },
     { flag: '--from-store', describe: (m) => m.bundle.help.fromStore },
     { flag: '--with-latest', describe: (m) => m.bundle.help.withLatest },
-    { flag: '--toolchain <versions>', describe: (m) => m.bundle.help.toolchain },
+    { flag: '--trusted', describe: (m) => m.bundle.help.trusted },
+    { flag: '--tools <commands>', describe: (m) => m.bundle.help.tools },
+    { flag: '--sdk <versions>', describe: (m) => m.bundle.help.sdk },
     { flag: '--platform <platforms>', describe: (m) => m.bundle.help.platform },
+    { flag: '--private [patterns]', describe: (m) => m.bundle.help.private },
+    { flag: '--own-key <key>', describe: (m) => m.bundle.help.ownKey },
+    { flag: '--vulndb <source>', describe: (m) => m.bundle.help.vulndb },
     { flag: '--since <bundle>', describe: (m) => m.bundle.help.since },
     { flag: '--wishes <file>', describe: (m) => m.bundle.help.wishes },
     { flag: '--split <size>', describe: (m) => m.bundle.help.split },
@@ -63,9 +62,10 @@ async function create(config: HubConfig, invocation: Invocation): Promise<number
     const sm2 = keyFile === undefined ? undefined : { file: files.sm2KeyFile, required: flags['sm2'] === true };
     // Without an address it is the hub of this configuration, whose data folder is known.
     const store = flags['from-store'] === true ? 'required' : flags['hub'] === undefined ? 'if-there' : 'no';
+    const vulnerabilities = await vulnerabilityPlace(invocation);
     const created = await bundles.create(
       config,
-      { hub, token: invocation.env[TOKEN_VARIABLE] || undefined, keyFile, sm2, store, request },
+      { hub, token: invocation.env[TOKEN_VARIABLE] || undefined, keyFile, sm2, store, vulnerabilities, request },
       watchOf(invocation),
       signal,
     );
@@ -85,24 +85,37 @@ async function openSince(
 
 async function requestOf(config: HubConfig, since: CreateRequest['since'], invocation: Invocation): Promise<CreateRequest> {
   const { flags, folder, operands, messages } = invocation;
-  const toolchains = toolchainQueries(invocation);
+  const [sdks, tools] = [sdkOrders(invocation), toolOrders(invocation)];
   const wished = await readWishes(invocation);
-  const isBare = operands.length === 0 && toolchains.length === 0 && wished === undefined;
+  const isNamed = ['trusted', 'vulndb', 'sdk', 'tools'].some((flag) => flags[flag] !== undefined);
+  const isBare = operands.length === 0 && !isNamed && wished === undefined;
   const { projects, modules } = await readBundleOperands(isBare ? ['.'] : operands, { folder, messages });
-  const all = [...modules, ...toolchains, ...(wished?.modules ?? [])];
-  const database = databaseOf(config);
-  if (projects.length === 0 && all.length === 0) throw new UsageError(messages.bundle.nothingToCarry);
+  const all = [...modules, ...(wished?.modules ?? [])];
+  const [database, own] = [databaseOf(config), await ownLogOf(config, invocation)];
+  const before = since?.head.own?.database;
+  if (before !== undefined && before !== own?.key.name) throw new UsageError(messages.bundle.needPrivate(before));
+  if (projects.length === 0 && all.length === 0 && !isNamed) throw new UsageError(messages.bundle.nothingToCarry);
   return {
     projects,
     modules: all,
+    sdks,
+    tools,
+    stored: flags['trusted'] === true ? { admits: admittedBy(config, own) } : undefined,
     withLatest: flags['with-latest'] === true,
     file: resolve(folder, String(flags['out'])),
     created: parseCreated(invocation),
     database,
+    own,
     since,
-    known: (wished?.trees ?? []).filter((tree) => tree.database === database.name),
+    known: wished?.trees ?? [],
     partBytesMax: parseSplit(flags['split'], invocation),
   };
+}
+
+/** Without `--private`, what is private here stays here. */
+function admittedBy(config: HubConfig, own: CreateRequest['own']): (module: ModulePath) => boolean {
+  const names = privateNamesOf(config);
+  return (module) => own?.isPrivate(module) === true || names.of(module).kind === 'public';
 }
 
 /** What a hub inside asks for. @throws {UsageError} */
@@ -147,11 +160,13 @@ function watchOf({ terminal, messages: { bundle } }: Invocation): CreateWatch {
 }
 
 function planLines(
-  { versions, zips, newFiles, knownBytes, unknownZips }: PlanSizes,
+  { versions, privateVersions, zips, vulnerabilities, newFiles, knownBytes, unknownZips }: PlanSizes,
   bundle: Invocation['messages']['bundle'],
 ): readonly string[] {
   return [
     bundle.planned(versions, zips),
+    ...(privateVersions > 0 ? [bundle.plannedPrivate(privateVersions)] : []),
+    ...(vulnerabilities > 0 ? [bundle.plannedVulnerabilities(vulnerabilities)] : []),
     bundle.plannedNew(newFiles, formatSize(knownBytes)),
     ...(unknownZips > 0 ? [bundle.plannedUnknown(unknownZips)] : []),
   ];

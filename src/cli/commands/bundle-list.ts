@@ -31,7 +31,8 @@ export const bundleListCommand: CommandSpec = {
       const versions = versionsOf(bundle);
       const files = bundle.entries.map(({ name, sizeBytes, sha256, carried }) => ({ name, sizeBytes, sha256, carried }));
       const more = flags['files'] === true ? { files } : {};
-      terminal.value({ ok: true, digest: bundle.digest, head: bundle.head, key: bundle.key.text, versions, ...more });
+      const vulnerabilities = vulnerabilitiesOf(bundle).size;
+      terminal.value({ ok: true, digest: bundle.digest, head: bundle.head, key: bundle.key.text, versions, vulnerabilities, ...more });
       if (flags['files'] === true)
         for (const { name, sizeBytes, sha256, carried } of files) terminal.line(`${carried ? '+' : '='} ${sha256} ${sizeBytes} ${name}`);
       else
@@ -39,6 +40,7 @@ export const bundleListCommand: CommandSpec = {
           terminal.line(`${carried ? '+' : '='} ${name} ${has.join(',')} ${formatSize(sizeBytes)}`);
       terminal.aside(messages.bundle.head(bundle.head.created, bundle.head.source, `${bundle.key.name}+${bundle.key.hash}`));
       if (bundle.head.parent !== undefined) terminal.aside(messages.bundle.parent(bundle.head.parent));
+      if (vulnerabilities > 0) terminal.aside(messages.bundle.listedVulnerabilities(vulnerabilities));
       terminal.aside(messages.bundle.listed(versions.length, formatSize(bundle.head.sizeBytes)));
       return exitCodes.done;
     }),
@@ -59,9 +61,8 @@ export const bundleDiffCommand: CommandSpec = {
       const keys = await trustedKeysOf(config, invocation, bundles);
       await using before = await openOperand(older, { config, keys, bundles, listOnly: true }, invocation);
       await using after = await openOperand(newer, { config, keys, bundles, listOnly: true }, invocation);
-      const had = new Map(versionsOf(before).map((line) => [line.name, line.files.join(',')]));
-      const has = new Map(versionsOf(after).map((line) => [line.name, line.files.join(',')]));
-      const added = [...has].filter(([name, files]) => had.get(name) !== files).map(([name, files]) => `${name} ${files}`);
+      const [had, has] = [contentOf(before), contentOf(after)];
+      const added = [...has].filter(([name, { content }]) => had.get(name)?.content !== content).map(([, { shown }]) => shown);
       const gone = [...had.keys()].filter((name) => !has.has(name));
       terminal.value({ ok: true, added, gone });
       for (const name of added) terminal.line(`+ ${name}`);
@@ -70,6 +71,20 @@ export const bundleDiffCommand: CommandSpec = {
       return exitCodes.done;
     }),
 };
+
+/** What two bundles may differ in, by name. */
+function contentOf(bundle: BundleFile): ReadonlyMap<string, { readonly content: string; readonly shown: string }> {
+  const versions = versionsOf(bundle).map(
+    ({ name, files }) => [name, { content: files.join(','), shown: `${name} ${files.join(',')}` }] as const,
+  );
+  const vulnerabilities = [...vulnerabilitiesOf(bundle)].map(([id, sha256]) => [id, { content: sha256, shown: id }] as const);
+  return new Map([...versions, ...vulnerabilities]);
+}
+
+/** Digests of the entries of the vulnerability database, by their names. */
+function vulnerabilitiesOf({ entries }: BundleFile): ReadonlyMap<string, string> {
+  return new Map(entries.flatMap(({ item, sha256 }) => (item.kind === 'vulnerability' ? [[item.id, sha256] as const] : [])));
+}
 
 function versionsOf({ entries }: BundleFile): readonly VersionLine[] {
   const lines = new Map<string, { name: string; files: string[]; sizeBytes: number; carried: boolean }>();

@@ -4,7 +4,8 @@ import { formatWishList } from '../../api/wishes.ts';
 import type { BundleFile } from '../../bundle/bundle-file.ts';
 import { newestAgeDays } from '../../bundle/imported-bundles.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
-import { databaseOf, keyFilesOf, openOperand, parseKeys, parseListen, trustedKeysOf } from '../bundle-options.ts';
+import { trustedDatabasesOf } from '../bundle-databases.ts';
+import { keyFilesOf, openOperand, parseKeys, parseListen, trustedKeysOf } from '../bundle-options.ts';
 import { type CommandSpec, type Invocation, withConfig } from '../command.ts';
 import type { HubConfig } from '../config/hub-config.ts';
 import { exitCodes } from '../exit-code.ts';
@@ -46,11 +47,11 @@ const verifyCommand: CommandSpec = {
   name: 'verify',
   describe: (m) => m.bundle.help.verify,
   argument,
-  flags: [trustOne],
+  flags: [trustOne, { flag: '--own-key <key>', describe: (m) => m.bundle.help.ownKey }],
   configKeys: ['dataDir', 'checksumDatabases', 'bundles.sm2'],
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles, config }) => {
-      const report = await bundles.verify(bundle, databaseOf(config), progressOf(invocation), invocation.signal);
+      const report = await bundles.verify(bundle, trustedDatabasesOf(config, invocation), progressOf(invocation), invocation.signal);
       const { terminal, messages } = invocation;
       terminal.value({ ok: true, digest: bundle.digest, head: bundle.head, key: bundle.key.text, sm2: sm2Of(bundle), ...report });
       tellHead(bundle, invocation);
@@ -112,6 +113,7 @@ const importCommand: CommandSpec = {
       terminal.value({ ok: true, digest: bundle.digest, sm2: sm2Of(bundle), ...counts, modules: modules.length });
       if (report.known) terminal.line(messages.bundle.importedKnown);
       else terminal.line(messages.bundle.imported(report.files, formatSize(report.sizeBytes), report.present));
+      if (report.vulnerabilities > 0) terminal.line(messages.bundle.importedVulnerabilities(report.vulnerabilities));
       if (report.missing > 0) terminal.aside(messages.bundle.importedMissing(report.missing));
       return exitCodes.done;
     }),
