@@ -1,4 +1,4 @@
-// node bench/bundle.ts [--modules N] [--mib N] [--folder DIR] [--rounds N] [--sm2]: what create, verify and import of a bundle take, as a share of the speed at which
+// node bench/bundle.ts [--modules N] [--mib N] [--folder DIR] [--rounds N] [--skip-http] [--sm2]: what create, verify and import of a bundle take, as a share of the speed at which
 // cp with a sync copies the same bytes between the same folders, in the same run. Modules are made up and do not compress.
 import { execFile, spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
@@ -19,6 +19,7 @@ const { values: flags } = parseArgs({
     modules: { type: 'string', default: '96' },
     mib: { type: 'string', default: '10' },
     folder: { type: 'string', default: tmpdir() },
+    'skip-http': { type: 'boolean', default: false },
     sm2: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
   },
@@ -59,7 +60,7 @@ async function measure(): Promise<void> {
       const sizeBytes = (await stat(bundle)).size;
       const copied = await copy(bundle, join(folder, 'copy'));
       console.log(`round ${round}: ${(sizeBytes / 1024 ** 2).toFixed(0)} MiB; cp and sync ${copied.toFixed(1)} s`);
-      told('  create, by HTTP', await make(), copied);
+      if (!flags['skip-http']) told('  create, by HTTP', await make(), copied);
       told('  create, from the store', await make('--from-store'), copied);
       told('  verify', await goyi(['verify', bundle]), copied);
       const inside = `inside-${round}`;
