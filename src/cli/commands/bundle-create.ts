@@ -85,15 +85,21 @@ async function openSince(
 
 async function requestOf(config: HubConfig, since: CreateRequest['since'], invocation: Invocation): Promise<CreateRequest> {
   const { flags, folder, operands, messages } = invocation;
-  const [sdks, tools] = [sdkOrders(invocation), toolOrders(invocation)];
+  // What is asked for wrongly is said before any folder is read.
+  const [sdks, tools, created, partBytesMax] = [
+    sdkOrders(invocation),
+    toolOrders(invocation),
+    parseCreated(invocation),
+    parseSplit(flags['split'], invocation),
+  ];
+  const [database, own] = [databaseOf(config), await ownLogOf(config, invocation)];
+  const before = since?.head.own?.database;
+  if (before !== undefined && before !== own?.key.name) throw new UsageError(messages.bundle.needPrivate(before));
   const wished = await readWishes(invocation);
   const isNamed = ['trusted', 'vulndb', 'sdk', 'tools'].some((flag) => flags[flag] !== undefined);
   const isBare = operands.length === 0 && !isNamed && wished === undefined;
   const { projects, modules } = await readBundleOperands(isBare ? ['.'] : operands, { folder, messages });
   const all = [...modules, ...(wished?.modules ?? [])];
-  const [database, own] = [databaseOf(config), await ownLogOf(config, invocation)];
-  const before = since?.head.own?.database;
-  if (before !== undefined && before !== own?.key.name) throw new UsageError(messages.bundle.needPrivate(before));
   if (projects.length === 0 && all.length === 0 && !isNamed) throw new UsageError(messages.bundle.nothingToCarry);
   return {
     projects,
@@ -103,12 +109,12 @@ async function requestOf(config: HubConfig, since: CreateRequest['since'], invoc
     stored: flags['trusted'] === true ? { admits: admittedBy(config, own) } : undefined,
     withLatest: flags['with-latest'] === true,
     file: resolve(folder, String(flags['out'])),
-    created: parseCreated(invocation),
+    created,
     database,
     own,
     since,
     known: wished?.trees ?? [],
-    partBytesMax: parseSplit(flags['split'], invocation),
+    partBytesMax,
   };
 }
 
