@@ -54,7 +54,8 @@ function sh(home: string, line: string, input = ''): Promise<string> {
       { cwd: home, env: { PATH: process.env['PATH'], ...envOf(home) } },
       (error, stdout, stderr) => (error === null ? resolve(stdout.trim()) : reject(new Error(stdout + stderr))),
     );
-    child.stdin?.end(input);
+    // Who reads nothing may be gone already.
+    child.stdin?.on('error', () => {}).end(input);
   });
 }
 

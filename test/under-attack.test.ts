@@ -25,7 +25,7 @@ before(async () => {
   world = await startWorld();
   small = world.publish('small.example/m', 'v1.0.0');
   large = world.publish('large.example/m', 'v1.0.0', { fillBytes: 18_000_000 });
-  hub = await world.hub({ env: { GOYI_LIMITS_HEADER_SECONDS: '1', GOYI_FRESHNESS_NEGATIVE_SECONDS: '60' } });
+  hub = await world.hub({ env: { GOYI_LIMITS_HEADER_SECONDS: '4', GOYI_FRESHNESS_NEGATIVE_SECONDS: '60' } });
   await askUntilFound(hub, `${address(small)}zip`);
   await askUntilFound(hub, `${address(large)}zip`);
   worker = (await childrenOf(hub.pid))[0] ?? 0;
@@ -59,11 +59,15 @@ async function latencies(target: HubProcess, path: string, count: number): Promi
 }
 
 /** Reads an answer to its end without keeping it. */
+/** How many bytes came; what else came is told by its text. */
 function drain(url: string, agent: Agent): Promise<number> {
   return new Promise((resolve, reject) => {
     get(url, { agent }, (response) => {
       let sizeBytes = 0;
-      response.on('data', (chunk: Buffer) => (sizeBytes += chunk.length));
+      response.on('data', (chunk: Buffer) => {
+        sizeBytes += chunk.length;
+        if (response.statusCode !== 200) reject(new Error(`${response.statusCode}: ${chunk.toString()}`));
+      });
       response.on('end', () => resolve(sizeBytes));
       response.on('error', reject);
     }).on('error', reject);

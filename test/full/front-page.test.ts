@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { findOrInstall } from '../support/debian-package.ts';
 import type { HubProcess } from '../support/hub-process.ts';
 import { startWorld, type SyntheticWorld } from '../support/synthetic-world.ts';
 
 let world: SyntheticWorld;
 let hub: HubProcess;
+let chromium: string;
 
 before(async () => {
+  chromium = await findOrInstall('chromium', ['chromium']);
   world = await startWorld();
   hub = await world.hub();
 });
@@ -28,8 +31,8 @@ function browse(language: string, url: string): Promise<{ readonly dom: string; 
     `--user-data-dir=${join(world.folder, 'browser')}`,
   ];
   return new Promise((resolve, reject) => {
-    execFile('chromium', [...args, `--accept-lang=${language}`, '--dump-dom', url], { timeout: 120_000 }, (error, stdout, stderr) => {
-      if (error !== null) return reject(new Error(`chromium (apt-get install chromium): ${error.message}`, { cause: error }));
+    execFile(chromium, [...args, `--accept-lang=${language}`, '--dump-dom', url], { timeout: 120_000 }, (error, stdout, stderr) => {
+      if (error !== null) return reject(new Error(`chromium: ${error.message}`, { cause: error }));
       resolve({ dom: stdout, complaints: stderr.split('\n').filter((line) => /CONSOLE|Refused|Content.Security/.test(line)) });
     });
   });

@@ -1,33 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { findOrInstall } from './debian-package.ts';
 import { eventually, freePort } from './hub-client.ts';
-
-const run = promisify(execFile);
-const install = ['apt-get', 'install', '-y', '--no-install-recommends', 'nginx-light'] as const;
-
-/** Where nginx is; installed first where that is allowed. @throws with the line that installs it */
-export async function findNginx(): Promise<string> {
-  const found = lookForNginx();
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0) {
-    const [command, ...args] = install;
-    // A machine that never asked for it has no list of packages yet.
-    await run(command, ['update', '-qq']).catch(() => {});
-    await run(command, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).catch(() => {});
-  }
-  const installed = lookForNginx();
-  if (installed === undefined) throw new Error(`this test needs nginx: sudo ${install.join(' ')}`);
-  return installed;
-}
-
-function lookForNginx(): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map((folder) => join(folder, 'nginx')).find((path) => existsSync(path));
-}
 
 export interface Nginx extends AsyncDisposable {
   readonly url: string;
@@ -40,13 +16,13 @@ export interface NginxOptions {
   /** What stands in the block `server`, without `listen`. */
   readonly server: string;
   readonly workers?: number;
-  /** Left out: the one that {@link findNginx} finds. */
+  /** Left out: the one that is found or installed. */
   readonly command?: string;
 }
 
 /** Starts an nginx with one server on a loopback port. @throws with its log when it does not answer */
 export async function startNginx({ folder, server, workers = 1, ...options }: NginxOptions): Promise<Nginx> {
-  const command = options.command ?? (await findNginx());
+  const command = options.command ?? (await findOrInstall('nginx', ['nginx-light']));
   await mkdir(folder, { recursive: true });
   const port = await freePort();
   const file = join(folder, 'nginx.conf');

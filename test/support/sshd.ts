@@ -1,14 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { findOrInstall } from './debian-package.ts';
 import { freePort } from './hub-client.ts';
 
 const run = promisify(execFile);
-const install = ['apt-get', 'install', '-y', '--no-install-recommends', 'openssh-server', 'openssh-client'] as const;
 
 export interface Sshd extends AsyncDisposable {
   /** `ssh://USER@127.0.0.1:PORT`. */
@@ -21,7 +20,7 @@ export interface Sshd extends AsyncDisposable {
 
 /** A real sshd on a loopback port that lets one key in, for the user who runs this. @throws with the line that installs it */
 export async function startSshd(folder: string): Promise<Sshd> {
-  const command = await findSshd();
+  const command = await findOrInstall('sshd', ['openssh-server', 'openssh-client']);
   await mkdir(folder, { recursive: true });
   const [hostKey, keyFile] = [join(folder, 'host-key'), join(folder, 'client-key')];
   for (const file of [hostKey, keyFile]) await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', file]);
@@ -59,23 +58,4 @@ export async function startSshd(folder: string): Promise<Sshd> {
       await once(child, 'exit');
     },
   };
-}
-
-async function findSshd(): Promise<string> {
-  const found = lookForSshd();
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0) {
-    const [command, ...args] = install;
-    await run(command, ['update', '-qq']).catch(() => {});
-    await run(command, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).catch(() => {});
-  }
-  const installed = lookForSshd();
-  if (installed === undefined) throw new Error(`this test needs sshd: sudo ${install.join(' ')}`);
-  return installed;
-}
-
-/** sshd has to be called by its whole path. */
-function lookForSshd(): string | undefined {
-  const folders = ['/usr/sbin', '/usr/local/sbin', ...(process.env['PATH'] ?? '').split(delimiter)];
-  return folders.map((folder) => join(folder, 'sshd')).find((path) => existsSync(path));
 }
