@@ -1,9 +1,10 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
-import { isAbsence, fingerprintOf, readFlags, realOperations, statOpen, storageError } from './fs-operations.ts';
-import { parentOf, StoreFolders } from './fs-folders.ts';
+import { errnoOf, fingerprintOf, isAbsence, storageError } from './fs-operations.ts';
+import { parentOf } from './fs-folders.ts';
 import { storedMode } from './fs-place.ts';
 import { checkBlobKey, STAGING_FOLDER } from './key-path.ts';
 
@@ -11,6 +12,8 @@ const JOURNAL = 'journal';
 const PREFIX = 'import-';
 /** Files that are written and not on the disk yet. */
 const SYNCING_MAX = 16;
+/** How often a name is tried while other processes remove its folder. */
+const ATTEMPTS_MAX = 8;
 
 /**
  * Many files that are to become visible together. They are written into a folder of their own in staging, named by numbers; `seal` writes down, durably, which
@@ -118,9 +121,8 @@ export class CarriedFiles {
     await Promise.all(this.#syncing);
     if (this.#fault !== undefined) throw this.#fault;
     try {
-      const folders = new StoreFolders(this.#root, realOperations);
-      // What needs room is made before anything is decided.
-      for (const key of this.#keys) await folders.make(parentOf(key));
+      // What needs room is made before anything is decided; `place` puts it on the disk.
+      for (const folder of foldersAbove(this.#keys)) makeFolder(join(this.#root, folder));
       const handle = await open(join(this.#folder, JOURNAL), 'wx');
       try {
         await handle.writeFile(this.#keys.map((key) => `${key}\n`).join(''));
@@ -140,22 +142,28 @@ export class CarriedFiles {
    * @throws {HubError} storage-full, storage-fault; then it can be called again
    */
   async place(isWanted: (key: BlobKey) => Promise<boolean>, onPlaced: (key: BlobKey, fingerprint: string) => Promise<void>): Promise<void> {
-    const folders = new StoreFolders(this.#root, realOperations);
-    const touched = new Set<string>();
     try {
       for (const [i, key] of this.#keys.entries()) {
-        const from = join(this.#folder, String(i));
         if (!(await isWanted(key))) continue;
-        // Whoever collects garbage may have taken an empty folder away again.
-        await folders.make(parentOf(key));
-        const fingerprint = await renamed(from, join(this.#root, key));
-        if (fingerprint === undefined) continue;
-        touched.add(parentOf(key));
-        await onPlaced(key, fingerprint);
+        const fingerprint = this.#named(join(this.#folder, String(i)), key);
+        if (fingerprint !== undefined) await onPlaced(key, fingerprint);
       }
-      for (const folder of touched) await folders.sync(folder);
+      // All of them: one may have been made, or filled, by a process that did not come to its sync.
+      await atMost(SYNCING_MAX, ['', ...foldersAbove(this.#keys)], (folder) => syncFolderIfThere(join(this.#root, folder)));
     } catch (error) {
-      throw storageError(`place what was carried in`, error);
+      throw error instanceof HubError ? error : storageError('place what was carried in', error);
+    }
+  }
+
+  /** Undefined when it has its name already. */
+  #named(from: string, key: BlobKey): string | undefined {
+    const to = join(this.#root, key);
+    for (let attempt = 1; ; attempt += 1) {
+      const fingerprint = renamed(from, to);
+      if (fingerprint !== undefined || !existsSync(from)) return fingerprint;
+      if (attempt === ATTEMPTS_MAX) throw new HubError('storage-fault', `the folder of ${key} vanishes while it is filled`);
+      // Whoever collects garbage took an empty folder away again.
+      for (const folder of foldersAbove([key])) makeFolder(join(this.#root, folder));
     }
   }
 
@@ -173,25 +181,56 @@ async function syncAndClose(handle: FileHandle): Promise<void> {
   }
 }
 
-/** Undefined when it has been renamed before. */
-async function renamed(from: string, to: string): Promise<string | undefined> {
+/** Undefined when there is nothing to rename. On this thread: a hop to another one costs many times these calls. */
+function renamed(from: string, to: string): string | undefined {
   try {
-    await rename(from, to);
+    renameSync(from, to);
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw error;
   }
-  const handle = await realOperations.open(to, readFlags);
+  return fingerprintOf(lstatSync(to, { bigint: true }));
+}
+
+/** The folders of these keys and all above them, a parent before what is in it; without the top. */
+function foldersAbove(keys: readonly BlobKey[]): readonly string[] {
+  const folders = new Set<string>();
+  const add = (folder: string): void => {
+    if (folder === '' || folders.has(folder)) return;
+    add(parentOf(folder));
+    folders.add(folder);
+  };
+  for (const key of keys) add(parentOf(key));
+  return [...folders];
+}
+
+function makeFolder(path: string): void {
   try {
-    return fingerprintOf(statOpen(handle));
-  } finally {
-    await handle.close();
+    mkdirSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
   }
+}
+
+async function atMost<T>(count: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      for (const item of rest) await work(item);
+    }),
+  );
 }
 
 function folderOf(root: string, name: string): string {
   if (!/^[0-9a-z]{1,64}$/.test(name)) throw new HubError('bad-request', `${name} is no name for what is carried in`);
   return join(root, STAGING_FOLDER, `${PREFIX}${name}`);
+}
+
+/** Whoever removes the last file of a folder removes the folder. */
+async function syncFolderIfThere(path: string): Promise<void> {
+  await syncFolder(path).catch((error: unknown) => {
+    if (!isAbsence(error)) throw error;
+  });
 }
 
 async function syncFolder(path: string): Promise<void> {
