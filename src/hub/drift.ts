@@ -13,14 +13,15 @@ export interface DriftParts {
 
 /**
  * Keeps word of an origin that offers other bytes for a version than those on record: a moved tag, a changed mirror. The offer is refused whether or
- * not this can be written down, so a fault of the metadata is said and goes no further.
+ * not this can be written down, so a fault of the metadata is said and goes no further. Answers whether it is news.
  */
-export async function noteDrift({ metadata, events, clock, log }: DriftParts, drift: Drift): Promise<void> {
+export async function noteDrift({ metadata, events, clock, log }: DriftParts, drift: Drift): Promise<boolean> {
   events.drifted(drift);
   try {
-    await metadata.recordDrift(drift, clock.wallMs());
+    return await metadata.recordDrift(drift, clock.wallMs());
   } catch (error) {
     if (!(error instanceof HubError)) throw error;
     log.warn('a drift could not be recorded', { module: drift.module, version: drift.version, reason: error.message });
+    return true;
   }
 }

@@ -83,7 +83,12 @@ class Bench {
         },
         isArchiveOnly: () => this.isArchiveOnly,
         decided: ({ version }) => void this.standings.push(`decided ${version}`),
-        drifted: async (module, { from, to }) => void this.drifts.push(`${nameOf(module)} ${from ?? '-'} ${to ?? '-'}`),
+        drifted: async (module, { from, to }) => {
+          const drift = `${nameOf(module)} ${from ?? '-'} ${to ?? '-'}`;
+          const isNew = !this.drifts.includes(drift);
+          if (isNew) this.drifts.push(drift);
+          return isNew;
+        },
         report: async (report) => void this.reports.push(report),
       },
     });
@@ -210,6 +215,12 @@ gateTest('a moved tag and a deleted one change nothing and are told', async (ben
   bench.versions.set(`${lib}@v1.0.0`, require('z.example/z v1.0.0'));
   assert.match(await bench.look(), /^archive .*the tag was moved from aaaaaaaaaaaa to bbbbbbbbbbbb: what is stored stays/);
   assert.match(bench.reports.at(-1)?.note ?? '', /moved/);
+  // Hosts send several events for one move.
+  assert.match(await bench.look(), /the tag was moved/);
+  assert.deepEqual(
+    bench.reports.map(({ isNews }) => isNews),
+    [true, true, false],
+  );
   assert.match(await bench.look({ change: 'deleted' }), /is gone: what is stored stays/);
   assert.deepEqual(bench.drifts, [`${lib}@v1.0.0 ${'a'.repeat(40)} ${'b'.repeat(40)}`, `${lib}@v1.0.0 ${'a'.repeat(40)} -`]);
   assert.equal((await metadata.verdict(lib, 'v1.0.0'))?.kind, 'archive');

@@ -50,8 +50,8 @@ export interface GatePorts {
   isArchiveOnly(module: ModulePath): boolean;
   /** Something was decided, and is on record. */
   decided(module: ModuleAt): void;
-  /** The tag of an archived version stands for another commit than it did, or is gone. */
-  drifted(module: ModuleAt, what: { readonly from: string | undefined; readonly to: string | undefined }): Promise<void>;
+  /** The tag of an archived version stands for another commit than it did, or is gone. Answers whether that is news. */
+  drifted(module: ModuleAt, what: { readonly from: string | undefined; readonly to: string | undefined }): Promise<boolean>;
   /** Tells whoever is to be told; durable when it resolves. */
   report(report: GateReport): Promise<void>;
 }
@@ -107,7 +107,7 @@ interface Judged {
   readonly verdict: Verdict;
   readonly commit?: string | undefined;
   readonly note?: string | undefined;
-  /** It was decided in this look. */
+  /** It was decided, or the move first seen, in this look. */
   readonly isNew: boolean;
 }
 
@@ -186,7 +186,7 @@ export class TagGate {
         commit: commit ?? event.commit,
         note,
         // A look that was begun before may have ended between its verdict and its report.
-        isNews: isNew || note !== undefined || attempt.attempts > 1,
+        isNews: isNew || attempt.attempts > 1,
       });
       return [`${verdict.kind} ${nameOf(module)}: ${verdict.reason}`, ...(note === undefined ? [] : [note])].join('; ');
     }
@@ -208,9 +208,10 @@ export class TagGate {
       if (standing !== undefined || !isBlocking(error)) throw error;
       return { verdict: await this.#block(module, messageOf(error)), isNew: true };
     }
-    const note = await this.#noteOfMove(module, seen);
+    const move = await this.#moveOf(module, seen);
     const commit = seen.commit ?? seen.commitNow;
-    return { verdict: standing ?? (await this.#decide(module, seen, attempt)), commit, note, isNew: standing === undefined };
+    const verdict = standing ?? (await this.#decide(module, seen, attempt));
+    return { verdict, commit, note: move?.note, isNew: standing === undefined || move?.isNew === true };
   }
 
   async #decide(module: ModuleAt, { goMod: looked, isStored }: SeenVersion, attempt: Attempt): Promise<Verdict> {
@@ -230,10 +231,14 @@ export class TagGate {
     return other === undefined ? this.#archive(module) : this.#block(module, other);
   }
 
-  async #noteOfMove(module: ModuleAt, { commit, commitNow }: SeenVersion): Promise<string | undefined> {
+  async #moveOf(
+    module: ModuleAt,
+    { commit, commitNow }: SeenVersion,
+  ): Promise<{ readonly note: string; readonly isNew: boolean } | undefined> {
     if (commit === undefined || commitNow === undefined || commit === commitNow) return undefined;
-    await this.#parts.ports.drifted(module, { from: commit, to: commitNow });
-    return `the tag was moved from ${commit.slice(0, 12)} to ${commitNow.slice(0, 12)}: what is stored stays as it was`;
+    const isNew = await this.#parts.ports.drifted(module, { from: commit, to: commitNow });
+    const note = `the tag was moved from ${commit.slice(0, 12)} to ${commitNow.slice(0, 12)}: what is stored stays as it was`;
+    return { note, isNew };
   }
 
   /** The first reason against a version; undefined when there is none. */

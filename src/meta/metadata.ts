@@ -213,7 +213,8 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   /** Entries stored at or after `sinceUs`, oldest first. */
   indexSince(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
 
-  recordDrift(drift: Drift, nowMs: number): Promise<void>;
+  /** Answers whether this offer is seen for the first time. */
+  recordDrift(drift: Drift, nowMs: number): Promise<boolean>;
   /** The newest first, in the order of their first sight; `before` is the `id` of the last one of the page before. */
   drifts(limit: number, before?: number): Promise<readonly DriftRow[]>;
 

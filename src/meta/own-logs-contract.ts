@@ -255,9 +255,9 @@ function drifts(make: Make): void {
     await using bench = await make();
     const { metadata } = bench;
     assert.deepEqual(await metadata.drifts(10), []);
-    await metadata.recordDrift(drift, 5);
-    await metadata.recordDrift({ ...drift, offeredHash: 'h1:third' }, 6);
-    await metadata.recordDrift(drift, 9);
+    assert.equal(await metadata.recordDrift(drift, 5), true);
+    assert.equal(await metadata.recordDrift({ ...drift, offeredHash: 'h1:third' }, 6), true);
+    assert.equal(await metadata.recordDrift(drift, 9), false);
     await metadata.recordDrift({ ...drift, kind: 'mod' }, 7);
     await metadata.recordDrift(drift, 8);
     const rows = await metadata.drifts(10);

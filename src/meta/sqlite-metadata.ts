@@ -275,8 +275,8 @@ class SqliteMetadata implements Metadata {
     if (tiles.length > 0) await this.#write('dropOwnTiles', log, tiles);
   }
 
-  async recordDrift(drift: Drift, nowMs: number): Promise<void> {
-    await this.#write('recordDrift', drift, nowMs);
+  async recordDrift(drift: Drift, nowMs: number): Promise<boolean> {
+    return await this.#write('recordDrift', drift, nowMs);
   }
 
   async drifts(limit: number, before: number = Number.MAX_SAFE_INTEGER): Promise<readonly DriftRow[]> {

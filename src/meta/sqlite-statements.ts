@@ -99,7 +99,8 @@ export const statements: Readonly<Record<StatementName, string>> = {
   upsertDrift: `INSERT INTO drift (module, version, kind, recorded_hash, offered_hash, origin, first_seen_ms, last_seen_ms, count)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
     ON CONFLICT (module, version, kind, offered_hash, origin) DO UPDATE
-    SET recorded_hash = excluded.recorded_hash, last_seen_ms = max(last_seen_ms, excluded.last_seen_ms), count = count + 1`,
+    SET recorded_hash = excluded.recorded_hash, last_seen_ms = max(last_seen_ms, excluded.last_seen_ms), count = count + 1
+    RETURNING count`,
   driftBeyond: 'SELECT last_seen_ms FROM drift ORDER BY last_seen_ms DESC LIMIT 1 OFFSET ?',
   deleteDriftsUntil: 'DELETE FROM drift WHERE last_seen_ms <= ?',
 

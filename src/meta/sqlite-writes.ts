@@ -153,9 +153,14 @@ export class SqliteWrites {
     this.#ownLogs.dropTiles(log, tiles);
   }
 
-  recordDrift({ module, version, kind, recordedHash, offeredHash, origin }: Drift, nowMs: number): void {
+  recordDrift({ module, version, kind, recordedHash, offeredHash, origin }: Drift, nowMs: number): boolean {
     const now = Math.floor(nowMs);
-    this.#prepared.run('upsertDrift', module, version, kind, recordedHash, offeredHash, origin, now, now);
+    const row = this.#prepared.get('upsertDrift', module, version, kind, recordedHash, offeredHash, origin, now, now);
+    this.#forgetOldDrifts();
+    return row !== undefined && integer(row, 'count') === 1;
+  }
+
+  #forgetOldDrifts(): void {
     this.#driftsRecorded += 1;
     if (this.#driftsRecorded % driftsLookEvery !== 1) return;
     const beyond = this.#prepared.get('driftBeyond', driftsMax);
