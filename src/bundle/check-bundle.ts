@@ -3,7 +3,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import type { ProvedZip, ZipToProve } from '../origin/zip-prover.ts';
 import type { TreeName } from '../protocol/bundle-head.ts';
-import { openTreeNote } from '../protocol/checksum-record.ts';
+import { formatLookupAnswer, openTreeNote } from '../protocol/checksum-record.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
 import { latestKey, lookupKey, tileKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
@@ -14,6 +14,7 @@ import { parseVersionInfo } from '../protocol/version-info.ts';
 import { formatVersionList } from '../protocol/version-list.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
 import { CarriedLog, type CarriedRecord, proveWholeEdge } from './carried-log.ts';
+import { privateModulesOf } from './private-modules.ts';
 import { checkVulnerabilityFile } from './vulnerability-check.ts';
 
 /** What is known besides the bundle: where a delta's older part lies. Nothing of it is believed. */
@@ -47,6 +48,7 @@ export class BundleCheck {
   readonly logs: ReadonlyMap<string, CarriedLog>;
   readonly #beside: Beside;
   readonly #records = new Map<string, Promise<CarriedRecord | undefined>>();
+  readonly #private: ReadonlySet<ModulePath>;
   /** Versions of each module that have a zip, in this bundle or before it. */
   readonly #zips = new Map<ModulePath, Version[]>();
 
@@ -54,6 +56,7 @@ export class BundleCheck {
     this.bundle = bundle;
     this.logs = logs;
     this.#beside = beside;
+    this.#private = privateModulesOf(bundle);
     for (const { item } of bundle.entries) {
       if (item.kind !== 'file' || item.file !== 'zip') continue;
       const known = this.#zips.get(item.module);
@@ -91,6 +94,8 @@ export class BundleCheck {
         `${own?.database} recorded other hashes of ${module}@${version} than ${database} in ${this.bundle.file}`,
       );
     if (known !== undefined) return { ...known, database, isPrivate: false };
+    // The log of the hub outside says nothing of a public module that the public database does not say.
+    if (!this.#private.has(module)) return undefined;
     return recorded && own && { ...recorded, database: own.database, isPrivate: true };
   }
 
@@ -103,8 +108,7 @@ export class BundleCheck {
         await this.#file(entry, bytes);
         break;
       case 'lookup':
-        await this.#recordIn(item.database, item.module, item.version);
-        await this.record(item.module, item.version);
+        await this.#lookup(entry, item, bytes);
         break;
       case 'tile':
         await this.#tile(item, bytes);
@@ -114,7 +118,7 @@ export class BundleCheck {
           throw this.bundle.refused(`${entry.name} is not the list of the versions that it has`);
         break;
       case 'latest-version':
-        this.#info(entry, bytes, undefined);
+        this.#latest(entry, item.module, bytes);
         break;
       case 'vulnerability':
       case 'vulnerability-index':
@@ -133,8 +137,7 @@ export class BundleCheck {
   async compare(entry: BundleEntry, h1: string): Promise<ProvedRecord> {
     const { item } = entry;
     const record = item.kind === 'file' ? await this.record(item.module, item.version) : undefined;
-    if (item.kind !== 'file' || record === undefined)
-      throw new HubError('checksum-missing', `${entry.name} in ${this.bundle.file} comes without its record, so nothing proves it`);
+    if (item.kind !== 'file' || record === undefined) throw this.#unproved(entry);
     const recorded = item.file === 'zip' ? record.zipHash : record.modHash;
     if (recorded !== h1)
       throw new HubError('checksum-mismatch', `${entry.name} in ${this.bundle.file} has ${h1}, ${record.database} recorded ${recorded}`);
@@ -160,13 +163,39 @@ export class BundleCheck {
   async #file(entry: BundleEntry, bytes: Buffer): Promise<void> {
     const { item } = entry;
     if (item.kind !== 'file') return;
-    if (item.file === 'info') this.#info(entry, bytes, item.version);
-    else if (item.file === 'mod') await this.compare(entry, goModHashOfDigest(hash('sha256', bytes)));
+    if (item.file === 'mod') await this.compare(entry, goModHashOfDigest(hash('sha256', bytes)));
+    if (item.file !== 'info') return;
+    this.#info(entry, bytes, item.version);
+    // No database covers what is in it; that there is such a version, one does.
+    if ((await this.record(item.module, item.version)) === undefined) throw this.#unproved(entry);
   }
 
-  #info(entry: BundleEntry, bytes: Buffer, version: Version | undefined): void {
+  #info(entry: BundleEntry, bytes: Buffer, version: Version | undefined): Version {
     const info = parseVersionInfo(bytes, version);
     if (!info.ok) throw this.bundle.refused(`${entry.name}: ${info.reason}`);
+    return info.value.version;
+  }
+
+  #latest(entry: BundleEntry, module: ModulePath, bytes: Buffer): void {
+    const version = this.#info(entry, bytes, undefined);
+    if (this.#zips.get(module)?.includes(version) !== true)
+      throw this.bundle.refused(`${entry.name} names ${version}, which it does not have`);
+  }
+
+  /** Whoever asks for it checks all of it, so nothing but the record and the head that proves it may be in it. */
+  async #lookup(
+    entry: BundleEntry,
+    { database, module, version }: { readonly database: string; readonly module: ModulePath; readonly version: Version },
+    bytes: Buffer,
+  ): Promise<void> {
+    const [record, log] = [await this.#recordIn(database, module, version), this.logs.get(database)];
+    if (record === undefined || log === undefined || bytes.toString() !== formatLookupAnswer({ ...record, note: log.head.note }))
+      throw this.bundle.refused(`${entry.name} has other things in it than its record and the head`);
+    await this.record(module, version);
+  }
+
+  #unproved({ name }: BundleEntry): HubError {
+    return new HubError('checksum-missing', `${name} in ${this.bundle.file} comes without its record, so nothing proves it`);
   }
 
   /** Those beside the edge are proved as wide as they are now, and compared as far as they were then. */

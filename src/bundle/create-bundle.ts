@@ -236,7 +236,9 @@ class Maker {
         }
       }),
     );
-    for (const [name, info] of plan.latest) this.#add(name, info);
+    // The latest version of what is not carried, such as a private module, is nobody's business inside.
+    for (const { name, info, module } of plan.latest)
+      if (this.#entries.has(moduleFileKey(module.path, module.version, 'zip'))) this.#add(name, info);
     this.#addLists();
   }
 
