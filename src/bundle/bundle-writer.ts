@@ -4,7 +4,7 @@
  * lies on the disk is no bundle.
  */
 import { hash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { HubError } from '../base/errors.ts';
 import { type BundleHead, createdMs, formatBundleHead } from '../protocol/bundle-head.ts';
@@ -16,7 +16,7 @@ import { paddingOf, TAR_END, tarHeader } from '../protocol/tar-header.ts';
 import { HEAD_NAME, MANIFEST_NAME, SM3_SUMS_NAME } from './bundle-file.ts';
 import { DraftParts } from './draft-parts.ts';
 import { FileCopier } from './file-copier.ts';
-import { diskError } from './staging.ts';
+import { diskError, replaceFile } from './staging.ts';
 
 /** What is to be a bundle. */
 export interface BundleContent {
@@ -78,9 +78,7 @@ export async function writeBundle(content: BundleContent, options: WriteOptions,
   options.onBytes(start.length);
   const files = await out.finish();
   // What the next delta needs of it, for those who give the bundle away.
-  await writeFile(`${file}.manifest`, Buffer.concat([start, TAR_END])).catch((error: unknown) => {
-    throw diskError(`write ${file}.manifest`, error);
-  });
+  await replaceFile(`${file}.manifest`, Buffer.concat([start, TAR_END]));
   return { head, files, sizeBytes };
 }
 

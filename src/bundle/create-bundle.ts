@@ -21,6 +21,7 @@ import { formatVersionList } from '../protocol/version-list.ts';
 import { VULNDB_PREFIX } from '../protocol/vulnerability-database.ts';
 import { type AllRecords, type Databases, fetchAllRecords, lookupsOf, proverOf } from './all-records.ts';
 import type { BundleFile } from './bundle-file.ts';
+import { fetchHead } from './create-records.ts';
 import { writeBundle, type WrittenBundle } from './bundle-writer.ts';
 import type { Wanted } from './closure.ts';
 import { makePlan, type Plan, type PlanRequest, versionsOf } from './create-plan.ts';
@@ -122,6 +123,9 @@ class Maker {
 
   async run(): Promise<CreatedBundle> {
     let goMods = 0;
+    const { database: key, own } = this.#request;
+    // Without these nothing can be proved: a source that is away or has none is told before anything is fetched.
+    for (const one of own === undefined ? [key] : [key, own.key]) await fetchHead(one, this.#parts.source, this.#signal);
     const plan = await makePlan(
       this.#request,
       this.#fetchParts(() => this.#watch.planning((goMods += 1))),

@@ -129,7 +129,7 @@ export async function extractBundle(
       await rename(part, path);
       if (isVulnerabilityFile(entry)) await writeFile(`${path}.gz`, await packVulnerabilityFile(await bundle.read(entry)));
     } catch (error) {
-      await rm(part, { force: true });
+      await rm(part, { force: true }).catch(() => {});
       throw diskError(`write ${path}`, error);
     }
     files += 1;

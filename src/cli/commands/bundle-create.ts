@@ -93,6 +93,8 @@ async function requestOf(config: HubConfig, since: CreateRequest['since'], invoc
     parseSplit(flags['split'], invocation),
   ];
   const [database, own] = [databaseOf(config), await ownLogOf(config, invocation)];
+  const file = resolve(folder, String(flags['out']));
+  if (since?.file.replace(/\.001$/, '') === file) throw new UsageError(messages.bundle.outIsSince(file));
   const before = since?.head.own?.database;
   if (before !== undefined && before !== own?.key.name) throw new UsageError(messages.bundle.needPrivate(before));
   const wished = await readWishes(invocation);
@@ -108,7 +110,7 @@ async function requestOf(config: HubConfig, since: CreateRequest['since'], invoc
     tools,
     stored: flags['trusted'] === true ? { admits: admittedBy(config, own) } : undefined,
     withLatest: flags['with-latest'] === true,
-    file: resolve(folder, String(flags['out'])),
+    file,
     created,
     database,
     own,

@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { formatWishList } from '../../api/wishes.ts';
 import type { BundleFile } from '../../bundle/bundle-file.ts';
 import { newestAgeDays } from '../../bundle/imported-bundles.ts';
+import { replaceFile } from '../../bundle/staging.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
 import { trustedDatabasesOf } from '../bundle-databases.ts';
 import { keyFilesOf, openOperand, parseKeys, parseListen, trustedKeysOf } from '../bundle-options.ts';
@@ -152,7 +152,7 @@ const wishesCommand: CommandSpec = {
         return exitCodes.done;
       }
       const file = resolve(folder, out);
-      await writeFile(file, formatWishList(list));
+      await replaceFile(file, formatWishList(list));
       terminal.value({ ok: true, file, wishes: list.wishes.length });
       for (const { module, version } of list.wishes) terminal.line(version === null ? module : `${module}@${version}`);
       terminal.aside(messages.bundle.wishes(list.wishes.length, out));

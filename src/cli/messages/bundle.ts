@@ -55,6 +55,7 @@ export const zh = {
   needPatterns: '配置里没有私有模块的规则：写成 --private=PATTERNS',
   needPrivate: (database: string): string =>
     `--since 的 bundle 带有由 ${database} 证明的私有模块：请同样给出 --private（及它的 --own-key）`,
+  outIsSince: (file: string): string => `--out 就是 --since 的 bundle：${file} 会被盖掉，而内网先要有它，才能纳入新的`,
   badPrivate: (text: string, reason: string): string =>
     `--private ${text} 不是模块模式${reason === '' ? '，而是文件或目录：写成 --private=PATTERNS' : `：${reason}`}`,
   badSplit: (text: string): string => `--split ${text} 要写成 1M 到 1000G 的整数，例如 4G`,
@@ -166,6 +167,7 @@ export const en: typeof zh = {
   needPatterns: 'the configuration has no rules on private modules: write --private=PATTERNS',
   needPrivate: (database) =>
     `the bundle of --since carries private modules that ${database} proves: give --private (and its --own-key) here as well`,
+  outIsSince: (file) => `--out is the bundle of --since: ${file} would be overwritten, and inside it is needed before the new one`,
   badPrivate: (text, reason) =>
     `--private ${text} is no pattern of modules${reason === '' ? ', but a file or folder: write --private=PATTERNS' : `: ${reason}`}`,
   badSplit: (text) => `--split ${text} has to be a whole number from 1M to 1000G, such as 4G`,
