@@ -311,7 +311,7 @@ export class Answering {
   #setup(exchange: Exchange, shell: 'sh' | 'powershell'): void {
     const facts = this.#clientFacts(exchange);
     const [type, script] =
-      shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, this.#parts.sdkProofs?.key)] : [TEXT, powerShellSetupScript(facts)];
+      shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, this.#parts.sdkProofs)] : [TEXT, powerShellSetupScript(facts)];
     sendText(this.#sender, exchange, 200, type, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
   }
 
