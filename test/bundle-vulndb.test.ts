@@ -117,6 +117,7 @@ for (const [what, change, sentence] of [
   ['an entry that is missing', ['ID/GO-2024-0002.json', undefined], /ID\/GO-2024-0002\.json: it is not there/],
   ['an index that is none', ['index/modules.json', Buffer.from('<html>')], /index\/modules\.json: it is no list/],
   ['no time', ['index/db.json', Buffer.from('{}')], /index\/db\.json/],
+  ['a time to come', ['index/db.json', Buffer.from('{"modified":"2999-01-01T00:00:00Z"}')], /2999-01-01T00:00:00Z, which is yet to come/],
   ['no database at all', ['index/db.json', undefined], /is no Go vulnerability database/],
 ] as const)
   test(`what is no database is not carried: ${what}`, async () => {
@@ -170,6 +171,7 @@ test('signed by the right key, but no vulnerability database', async () => {
     ['entry', new Map([['vulndb/ID/GO-2024-0001.json', first.get('ID/GO-2024-0002.json')]]), /it is not GO-2024-0001/],
     ['missing', new Map([['vulndb/ID/GO-2024-0001.json', undefined]]), /names GO-2024-0001, which is not there/],
     ['index', new Map([['vulndb/index/modules.json', Buffer.from('{}')]]), /it is no list/],
+    ['future', new Map([['vulndb/index/db.json', Buffer.from('{"modified":"2999-01-01T00:00:00Z"}')]]), /which is yet to come/],
     ['no-db', new Map([['vulndb/index/db.json', undefined]]), /has no vulndb\/index\/db\.json/],
     ['page', new Map([['vulndb/index/vulns.json', Buffer.from('[{"id":"../../goyi.db"}]')]]), /no entry of the database/],
     ['large', new Map([['vulndb/ID/GO-2024-0001.json', Buffer.alloc(2 * 1024 * 1024 + 1, 32)]]), /more than the 2097152/],
