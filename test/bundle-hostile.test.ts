@@ -164,6 +164,27 @@ test('a delta under the very head of its parent stands by itself as well', async
   assert.equal(verified.code, 0, verified.output);
 });
 
+test('of a delta only what the manifest says is in a bundle before counts as not proved yet', async () => {
+  const { signer } = generateSignerKey(BUNDLE_KEY_NAME);
+  await using honest = await openBundle({ file: delta, keys: [key] });
+  const folder = 'modules/sumdb/sum.test.example/';
+  const files = await filesOf(honest);
+  const lookup = (name: string): string => `${folder}lookup/${name}`;
+  const tile = honest.entries.find(({ name, carried }) => !carried && name.startsWith(`${folder}tile/8/0/`))?.name ?? '';
+  const verify = async (name: string, changes: FileChanges): Promise<{ code: number | null; output: string }> => {
+    const file = await resigned(honest, { file: path(`delta-${name}.goyi`), signer, changes });
+    return outside(world)('verify', file, '--key', signer.verifier.text);
+  };
+  const fair = await verify('fair', new Map());
+  assert.equal(fair.code, 0, fair.output);
+  for (const [name, changes] of [
+    ['no-record', new Map([[lookup('e.example/e@v1.0.0'), undefined]])],
+    ['other-record', new Map([[lookup('e.example/e@v1.0.0'), files.get(lookup('d.example/d@v1.0.0'))]])],
+    ['no-tile', new Map([[tile, undefined]])],
+  ] as const)
+    assert.equal((await verify(name, changes)).code, 5, name);
+});
+
 test('files of one bundle in the frame of another', async () => {
   // Same names and sizes, other bytes: a mix that only digests can tell.
   const [a, b] = [await readFile(first), await readFile(later)];

@@ -34,6 +34,9 @@ export interface TrustedDatabases {
   readonly foreign: readonly VerifierKey[];
 }
 
+/** What a proof needs lies in a bundle before this one, as the manifest says. */
+export class InParent extends HubError {}
+
 /** A record, and the database that has it. */
 export interface ProvedRecord extends CarriedRecord {
   readonly database: string;
@@ -194,8 +197,12 @@ export class BundleCheck {
     await this.record(module, version);
   }
 
-  #unproved({ name }: BundleEntry): HubError {
-    return new HubError('checksum-missing', `${name} in ${this.bundle.file} comes without its record, so nothing proves it`);
+  #unproved({ name, item }: BundleEntry): HubError {
+    const { database, own } = this.bundle.head;
+    const proverOf = (module: ModulePath): string => (this.#private.has(module) && own !== undefined ? own.database : database);
+    const isNamed = item.kind === 'file' && this.bundle.find(lookupKey(proverOf(item.module), item.module, item.version)) !== undefined;
+    const Unproved = isNamed ? InParent : HubError;
+    return new Unproved('checksum-missing', `${name} in ${this.bundle.file} comes without its record, so nothing proves it`);
   }
 
   /** Those beside the edge are proved as wide as they are now, and compared as far as they were then. */
@@ -245,8 +252,11 @@ async function openLog(
   if (opened.value.size !== tree.size || opened.value.root.toString('base64') !== tree.root)
     throw bundle.refused(`its head of ${name} is not the tree that the bundle names`);
   const log = new CarriedLog(opened.value, async (tile) => {
-    const carried = bundle.find(tileKey(name, tile));
-    return carried?.carried === true ? bundle.read(carried) : beside.tile(name, tile);
+    const entry = bundle.find(tileKey(name, tile));
+    if (entry?.carried === true) return bundle.read(entry);
+    const bytes = await beside.tile(name, tile);
+    if (bytes === undefined && entry !== undefined) throw new InParent('log-invalid', `${entry.name}, which a proof needs, is not there`);
+    return bytes;
   });
   await proveWholeEdge(log);
   return log;
