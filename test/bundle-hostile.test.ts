@@ -1,7 +1,7 @@
 // What a careless or a hostile courier brings: a changed byte anywhere, a cut, an old one, a mixed one, a stranger's. Each is refused as a whole, and the hub is as it was.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { appendFile, copyFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -183,6 +183,21 @@ test('of a delta only what the manifest says is in a bundle before counts as not
     ['no-tile', new Map([[tile, undefined]])],
   ] as const)
     assert.equal((await verify(name, changes)).code, 5, name);
+});
+
+test('a file that was lost is put back by the next bundle that has it', async () => {
+  const root = await emptyFolder();
+  const env = { GOYI_CHECKSUM_DATABASES: world.goSumDb };
+  const files = ['a.example/a/@v/v1.0.0.zip', 'a.example/a/@v/v1.0.0.mod', 'a.example/a/@v/v1.0.0.info'];
+  {
+    await using taking = await openInside({ root, database: world.database.key });
+    await taking.import(first, [key]);
+    for (const file of files) await rm(join(root, 'modules', file));
+    const report = await taking.import(later, [key]);
+    assert.deepEqual([report.files, report.present, report.missing], [3, 6, 0]);
+  }
+  await using inside = await world.hub({ dataDir: root, upstreams: ['off'], env });
+  for (const file of files) assert.equal((await ask(inside, file)).status, 200, file);
 });
 
 test('files of one bundle in the frame of another', async () => {

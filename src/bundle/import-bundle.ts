@@ -246,11 +246,11 @@ class Import {
   async #isPresent(key: BlobKey, file: FileRow['kind']): Promise<boolean> {
     const row = await this.#parts.metadata.file(key);
     if (row === undefined || (row.proof.kind === 'private') !== this.#parts.isPrivate(row.module as ModulePath)) return false;
-    if (row.proof.kind === 'private') return this.#isStored(key);
-    return file === 'info' || row.proof.kind !== 'none';
+    const isProved = file === 'info' || row.proof.kind !== 'none';
+    return isProved && this.#isStored(key);
   }
 
-  /** The row of a private file outlives the file: one that was lost is put back. */
+  /** A row outlives its file: one that was lost is put back. */
   async #isStored(key: BlobKey): Promise<boolean> {
     const blob = await this.#parts.store.open(key);
     await blob?.[Symbol.asyncDispose]();
