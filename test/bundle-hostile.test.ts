@@ -327,6 +327,17 @@ test('killed after it was decided, the next start gives the files their names', 
   for (let i = 0; i < 24; i += 1) assert.equal((await ask(inside, `large.example/m${i}/@v/v1.0.0.zip`)).status, 200, `m${i}`);
 });
 
+test('killed behind the last step, the next import of the same bundle writes the lists', async () => {
+  const data = await emptyFolder();
+  const goyi = goyiIn(world, data.slice(world.folder.length + 1));
+  {
+    await using inside = await openInside({ root: data, database: world.database.key });
+    await inside.import(later, [key]);
+  }
+  assert.equal((await goyi('import', later, '--key', key.text)).code, 0);
+  assert.equal(await readFile(join(data, 'modules/a.example/a/@v/list'), 'utf8'), 'v1.0.0\n');
+});
+
 test('a disk that is full in the middle: nothing is taken, and it is said', async (t) => {
   await using disk = await mountSmallDisk(path('small'), 'size=200m,nr_inodes=130', (reason) => t.diagnostic(reason));
   if (disk === undefined) return t.skip('no small file system can be mounted here');

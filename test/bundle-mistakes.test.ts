@@ -76,6 +76,19 @@ test('a bundle is not written over the one that it adds to', async () => {
   assert.deepEqual(await readFile(first), before);
 });
 
+test('of two commands that write one bundle the second waits its turn', async () => {
+  const both = await Promise.all([1, 2].map(() => outside(world)('create', ...large, '--out', path('two.goyi'), '--hub', hub.url)));
+  assert.deepEqual(
+    both.map(({ code }) => code).toSorted((a, b) => Number(a) - Number(b)),
+    [0, 6],
+  );
+  assert.match(both.find(({ code }) => code === 6)?.output ?? '', /another command writes \S+two\.goyi already/);
+  // One that was killed holds nothing.
+  await writeFile(path('two.goyi.lock'), '0-1-1');
+  await create('two.goyi', ...large);
+  assert.deepEqual((await readdir(world.folder)).filter((name) => name.startsWith('two')).toSorted(), ['two.goyi', 'two.goyi.manifest']);
+});
+
 test('nothing of an older bundle of the same name is read as a part of the new one, or instead of it', async () => {
   await create('again.goyi', 'a.example/a@v1.0.0');
   await create('again.goyi', ...large, '--split', '1M');

@@ -26,6 +26,7 @@ import { BUNDLE_SM2_KEY_NAME } from '../protocol/bundle-sm2.ts';
 import { parseSm2VerifierKey, type Sm2VerifierKey } from '../protocol/sm2.ts';
 import { fileError, isInside, makePrivateFolder } from '../meta/private-folder.ts';
 import type { Metadata } from '../meta/metadata.ts';
+import { holdOutput } from '../meta/output-lock.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
 import { BUNDLE_KEY_NAME } from '../protocol/bundle-head.ts';
@@ -103,6 +104,7 @@ function createFrom(version: string): BundleBackends['create'] {
       throw new HubError('config-invalid', `there is no key ${sm2.file} to sign with by SM2: run goyi bundle key new --sm2`);
     await prepareToWrite(request.file);
     await using owned = new AsyncDisposableStack();
+    owned.use(await holdOutput(request.file));
     const client = owned.use(
       await openOutboundClient(config, { configuredOrigins: [hub, ...(place?.kind === 'url' ? [place.url] : [])], version }),
     );

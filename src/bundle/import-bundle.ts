@@ -57,7 +57,7 @@ export interface ImportReport {
   /** Files of the vulnerability database that were replaced or added. */
   readonly vulnerabilities: number;
   readonly treeSize: number;
-  /** Whose lists have changed. */
+  /** Whose lists may have changed. */
   readonly modules: readonly ModulePath[];
 }
 
@@ -178,7 +178,11 @@ class Import {
   }
 
   #report(known: boolean): ImportReport {
-    const modules = new Set(this.#rows.filter(({ kind }) => kind === 'zip').map(({ module }) => module as ModulePath));
+    // Of one that is known the lists are looked at again: who was killed behind the last step has not written them.
+    const files = known
+      ? this.#bundle.entries.flatMap(({ item }) => (item.kind === 'file' ? [{ ...item, kind: item.file }] : []))
+      : this.#rows;
+    const modules = new Set(files.filter(({ kind }) => kind === 'zip').map(({ module }) => module as ModulePath));
     const { present, missing, vulnerabilities } = this.#count;
     const treeSize = this.#bundle.head.tree.size;
     return {
