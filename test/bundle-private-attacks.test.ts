@@ -130,3 +130,19 @@ test('what only the log of the hub outside has is no public module, whatever els
     assert.deepEqual((await inside.state()).rows, []);
   }
 });
+
+test('a list of wishes brings no private module out', async () => {
+  const wish = (module: string, version: string): unknown => ({ module, version, count: 1, firstSeen: '', lastSeen: '' });
+  const list = {
+    format: 'goyi wishes 1',
+    trees: [],
+    wishes: [wish('git.corp.example/secret', 'v0.1.0'), wish('git.corp.example/lib/deep', 'v1.2.0'), wish('base.example/base', 'v1.1.0')],
+  };
+  await writeFile(path('wishes.json'), JSON.stringify(list));
+  const made = await create('wishes.goyi', '--wishes', path('wishes.json'), '--private');
+  assert.equal(made.code, 0, made.output);
+  assert.match(made.output, /the wish for git\.corp\.example\/secret is passed over/);
+  const names = (await outside('list', path('wishes.goyi'), '--files')).output;
+  assert.match(names, /base\.example\/base\/@v\/v1\.1\.0\.zip/);
+  assert.doesNotMatch(names, /corp\.example/);
+});

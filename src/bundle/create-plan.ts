@@ -80,6 +80,7 @@ async function resolveQuery(query: ModuleQuery, parts: FetchParts, signal: Abort
     const version = checkPathVersion(query.path, canonical.value);
     if (version.ok) return { path: query.path, version: version.value };
   }
+  const leave = await parts.small.enter({ priority: 'waited-for' }, signal);
   try {
     for (const path of query.orAbove === true ? pathsFrom(query.path) : [query.path]) {
       const found = await askVersion(path, query.query, parts, signal);
@@ -90,6 +91,8 @@ async function resolveQuery(query: ModuleQuery, parts: FetchParts, signal: Abort
     signal.throwIfAborted();
     lack(parts, { path: query.path, version: query.query, file: undefined }, error);
     return undefined;
+  } finally {
+    leave();
   }
 }
 

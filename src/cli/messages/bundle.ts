@@ -66,6 +66,7 @@ export const zh = {
   badVulndb: (text: string): string => `--vulndb ${text} 既不是目录、zip 文件，也不是 http(s) 地址`,
   badKey: (reason: string): string => `公钥不对：${reason}`,
   badWishes: (file: string, reason: string): string => `${file} 不是 goyi bundle wishes 写出的请求文件：${reason}`,
+  privateWish: (module: string): string => `不理会对 ${module} 的请求：它是私有模块，请求文件里不会有；要装就自己写上`,
   needTwo: '要给出两个 bundle',
   planning: (goMods: number): string => `读取模块图：${goMods} 个文件`,
   planned: (versions: number, zips: number): string => `计划：${versions} 个模块版本，其中 ${zips} 个带源码 zip`,
@@ -178,6 +179,8 @@ export const en: typeof zh = {
   badVulndb: (text) => `--vulndb ${text} is no folder, zip file or http(s) address`,
   badKey: (reason) => `that is no public key: ${reason}`,
   badWishes: (file, reason) => `${file} is no request file of goyi bundle wishes: ${reason}`,
+  privateWish: (module) =>
+    `the wish for ${module} is passed over: it is private, and no hub writes that down; name it yourself if it is to be carried`,
   needTwo: 'name two bundles',
   planning: (goMods) => `reading the module graph: ${n(goMods, 'file')}`,
   planned: (versions, zips) => `plan: ${n(versions, 'module version')}, ${zips} of them with their source`,
