@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { BlobKey } from '../src/base/blob-key.ts';
 import { codeOf, messageOf } from '../src/base/errors.ts';
 import { openBundle } from '../src/bundle/bundle-file.ts';
+import type { FileRow } from '../src/meta/metadata.ts';
+import { CarriedFiles } from '../src/store/fs-carried.ts';
 import { BUNDLE_KEY_NAME } from '../src/protocol/bundle-head.ts';
 import { generateSignerKey, parseVerifierKey, type VerifierKey } from '../src/protocol/note.ts';
 import { type FileChanges, filesOf, keyOf, openInside, resigned } from './support/bundle-world.ts';
@@ -145,4 +148,34 @@ test('a list of wishes brings no private module out', async () => {
   const names = (await outside('list', path('wishes.goyi'), '--files')).output;
   assert.match(names, /base\.example\/base\/@v\/v1\.1\.0\.zip/);
   assert.doesNotMatch(names, /corp\.example/);
+});
+
+test('a private version that was published while the bundle was read stays what it is', async () => {
+  const made = await create('race.goyi', app, '--private');
+  assert.equal(made.code, 0, made.output);
+  const root = path('race');
+  await mkdir(root);
+  await using inside = await openInside({ root, database: world.database.key, foreign: [ownKey] });
+  const zip = 'modules/git.corp.example/lib/@v/v1.2.0.zip' as BlobKey;
+  const published: FileRow = {
+    key: zip,
+    kind: 'zip',
+    module: 'git.corp.example/lib',
+    version: 'v1.2.0',
+    sizeBytes: 1,
+    sha256: '0'.repeat(64),
+    fingerprint: 'published',
+    h1: `h1:${Buffer.alloc(32, 3).toString('base64')}`,
+    origin: 'published',
+    proof: { kind: 'private' },
+    storedAtMs: 1,
+  };
+  // Behind everything that an import looks at.
+  const begin = async (digest: string): Promise<CarriedFiles> => {
+    await inside.metadata.recordFile(published);
+    return CarriedFiles.begin(root, digest);
+  };
+  await assert.rejects(inside.import(path('race.goyi'), [key], { isPrivate, begin }), /import it again/);
+  assert.deepEqual((await inside.state()).rows, [published]);
+  await assert.rejects(inside.import(path('race.goyi'), [key], { isPrivate }), /\.zip of git\.corp\.example\/lib@v1\.2\.0 has h1:\S+ here/);
 });

@@ -167,7 +167,11 @@ class Import {
       const entry = { digest, created: head.created, key, source: head.source, importedAtMs: nowMs(), files: this.#rows.length, sizeBytes };
       const settings = { [IMPORTED_SETTING]: formatImported([...imported, entry]), [PLACING_SETTING]: digest };
       const switched = await metadata.recordImport({ rows: this.#rows, heads, settings });
-      if (!switched) throw new HubError('overloaded', 'the head of a checksum database moved while the bundle was read: import it again');
+      if (!switched)
+        throw new HubError(
+          'overloaded',
+          'the hub took in other things while the bundle was read, which have to be compared with it: import it again',
+        );
     } catch (error) {
       // What was decided stays, even when nobody was told that it was.
       if ((await metadata.setting(PLACING_SETTING).catch(() => digest)) !== digest) await carried.discard();
