@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { writeBundle } from '../src/bundle/bundle-writer.ts';
+import { BUNDLE_KEY_NAME } from '../src/protocol/bundle-head.ts';
+import { generateSignerKey } from '../src/protocol/note.ts';
 import { goyiIn, outside } from './support/bundle-world.ts';
 import type { HubProcess } from './support/hub-process.ts';
 import { type SyntheticWorld, startWorld } from './support/synthetic-world.ts';
@@ -61,6 +64,29 @@ test('a source that is away, or has no checksum database, is told before anythin
   assert.ok(performance.now() - startMs < 20_000);
   await told([...ask, world.upstream.url], 6, /does not relay the checksum database/);
   assert.ok(!(await readdir(world.folder)).includes('away.goyi.staging'));
+});
+
+test('an address with a password in it is not taken, for it would stand in the bundle', async () => {
+  const withPassword = hub.url.replace('//', '//:secret@');
+  await told(['create', 'a.example/a@v1.0.0', '--out', path('secret.goyi'), '--hub', withPassword], 2, /no address of a hub/);
+  await told(
+    ['create', '--vulndb', `${withPassword}/none`, '--out', path('secret.goyi'), '--hub', hub.url],
+    5,
+    /^goyi: error \(upstream-invalid\): http:\/\/127\.0\.0\.1:\d+\/none is no Go/m,
+  );
+});
+
+test('what could not be read again is not written', async () => {
+  const { signer } = generateSignerKey(BUNDLE_KEY_NAME);
+  const tree = { size: 1, root: Buffer.alloc(32).toString('base64') };
+  const head = { created: '2026-11-20T08:00:00Z', database: 'sum.test.example', tree, own: undefined, parent: undefined };
+  const write = (source: string, file: string): Promise<unknown> => {
+    const content = { head: { ...head, source }, entries: [], source: () => Buffer.alloc(0) };
+    return writeBundle(content, { file: path(file), signer, partBytesMax: undefined, onBytes: () => {} }, AbortSignal.timeout(10_000));
+  };
+  await write('http://a.example', 'short.goyi');
+  await assert.rejects(write(`http://a.example/${'long'.repeat(200)}`, 'long.goyi'), /could not be read again/);
+  assert.ok(!(await readdir(world.folder)).some((name) => name.startsWith('long.goyi')));
 });
 
 test('who asks of a folder that is none makes no folder', async () => {
