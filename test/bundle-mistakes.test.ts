@@ -70,7 +70,7 @@ test('an address with a password in it is not taken, for it would stand in the b
   const withPassword = hub.url.replace('//', '//:secret@');
   await told(['create', 'a.example/a@v1.0.0', '--out', path('secret.goyi'), '--hub', withPassword], 2, /no address of a hub/);
   await told(
-    ['create', '--vulndb', `${withPassword}/none`, '--out', path('secret.goyi'), '--hub', hub.url],
+    ['create', '--vulndb', `${world.upstream.url.replace('//', '//:secret@')}/none`, '--out', path('secret.goyi'), '--hub', hub.url],
     5,
     /^goyi: error \(upstream-invalid\): http:\/\/127\.0\.0\.1:\d+\/none is no Go/m,
   );
