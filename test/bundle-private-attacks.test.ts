@@ -1,6 +1,7 @@
 // What a bundle with private modules must neither tell nor prove: modules that were not named, and public ones by a log that is not the public database.
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BlobKey } from '../src/base/blob-key.ts';
@@ -179,3 +180,24 @@ test('a private version that was published while the bundle was read stays what 
   assert.deepEqual((await inside.state()).rows, [published]);
   await assert.rejects(inside.import(path('race.goyi'), [key], { isPrivate }), /\.zip of git\.corp\.example\/lib@v1\.2\.0 has h1:\S+ here/);
 });
+
+test('who serves private modules to a network is told that nobody is asked who he is', async () => {
+  const made = await create('served.goyi', app, '--private');
+  assert.equal(made.code, 0, made.output);
+  const told = async (listen: string): Promise<string> => {
+    // The port is taken: it says what it would do, and ends.
+    const { code, output } = await outside('serve', path('served.goyi'), '--listen', listen);
+    assert.equal(code, 8, output);
+    return output;
+  };
+  await using taken = await listenOn('0.0.0.0');
+  assert.match(await told(`0.0.0.0:${taken.port}`), /carries private modules, and whoever reaches this address may read them/);
+  assert.doesNotMatch(await told(`127.0.0.1:${taken.port}`), /private modules/);
+});
+
+async function listenOn(host: string): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const { port } = server.address() as AddressInfo;
+  return { port, [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
+}

@@ -87,6 +87,8 @@ const serveCommand: CommandSpec = {
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles }) => {
       const { terminal, messages, flags, signal } = invocation;
+      const listen = parseListen(flags['listen'], invocation);
+      if (bundle.head.own !== undefined && !/^(?:127\.|::1$|localhost$)/.test(listen.host)) terminal.aside(messages.bundle.servesPrivate);
       const told = {
         onListening: (address: string) => {
           terminal.value({ address });
@@ -94,7 +96,7 @@ const serveCommand: CommandSpec = {
         },
         onFault: (reason: string) => terminal.aside(`goyi: ${reason}`),
       };
-      await bundles.serve(bundle, parseListen(flags['listen'], invocation), told, signal);
+      await bundles.serve(bundle, listen, told, signal);
       return exitCodes.done;
     }),
 };

@@ -100,6 +100,7 @@ export const zh = {
   listedVulnerabilities: (entries: number): string => `漏洞数据库，${entries} 条`,
   differs: (added: number, gone: number): string => `新增 ${added} 个，少了 ${gone} 个`,
   extracted: (files: number, folder: string): string => `解出 ${files} 个文件；GOPROXY=file://${folder}/modules`,
+  servesPrivate: '注意：这个 bundle 带有私有模块，能访问此地址的人都能读：这里不看令牌，要分人就纳入 hub',
   serving: (address: string): string => `正在提供：GOPROXY=${address}`,
   wishes: (count: number, file: string): string => `${count} 个请求写进 ${file}；在外面运行 goyi bundle create --wishes ${file}`,
   imported: (files: number, size: string, present: number): string => `已纳入 ${files} 个新文件，${size}；${present} 个原来就有`,
@@ -213,6 +214,8 @@ export const en: typeof zh = {
   listedVulnerabilities: (entries) => `a vulnerability database of ${n(entries, 'entry', 'entries')}`,
   differs: (added, gone) => `${added} added, ${gone} gone`,
   extracted: (files, folder) => `wrote ${n(files, 'file')}; GOPROXY=file://${folder}/modules`,
+  servesPrivate:
+    'note: this bundle carries private modules, and whoever reaches this address may read them: no token is asked for; a hub that imports it does ask',
   serving: (address) => `serving GOPROXY=${address}`,
   wishes: (count, file) => `wrote ${n(count, 'wish', 'wishes')} to ${file}; outside, run goyi bundle create --wishes ${file}`,
   imported: (files, size, present) => `took in ${n(files, 'new file')}, ${size}; ${present} were here already`,
