@@ -1,7 +1,8 @@
 // What a bundle with private modules must neither tell nor prove: modules that were not named, and public ones by a log that is not the public database.
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BlobKey } from '../src/base/blob-key.ts';
@@ -201,3 +202,21 @@ async function listenOn(host: string): Promise<AsyncDisposable & { readonly port
   const { port } = server.address() as AddressInfo;
   return { port, [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
 }
+
+test('a record without any file of its version stays outside, and keeps no bundle out', async () => {
+  const proxy = createServer((req, res) => {
+    const resource = req.url ?? '';
+    if (resource.includes('/secret/')) return void res.writeHead(404).end('lost\n');
+    void ask(hub, resource.slice(1), { method: req.method ?? 'GET' }).then(({ status, body }) => res.writeHead(status).end(body));
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const { port } = proxy.address() as AddressInfo;
+  const made = await outside('create', app, '--private', '--out', path('lost.goyi'), '--hub', `http://127.0.0.1:${port}`);
+  proxy.close();
+  assert.equal(made.code, 3, made.output);
+  assert.doesNotMatch((await outside('list', path('lost.goyi'), '--files')).output, /secret/);
+  const root = path('lost');
+  await mkdir(root);
+  await using inside = await openInside({ root, database: world.database.key, foreign: [ownKey] });
+  assert.equal((await inside.import(path('lost.goyi'), [key], { isPrivate })).files, 6);
+});
