@@ -119,6 +119,8 @@ test('nothing of an older bundle of the same name is read as a part of the new o
   await create('again.goyi', 'a.example/a@v1.0.0');
   await create('again.goyi', ...large, '--split', '1M');
   assert.match((await outside(world)('list', path('again.goyi'))).output, /large\.example\/m4/);
+  // Of a run that was killed.
+  for (const number of ['002', '003']) await writeFile(path(`again.goyi.${number}.part`), 'draft');
   await create('again.goyi', 'a.example/a@v1.0.0', '--split', '1M');
   assert.equal((await outside(world)('verify', path('again.goyi'))).code, 0);
   assert.deepEqual((await readdir(world.folder)).filter((name) => name.startsWith('again')).toSorted(), [

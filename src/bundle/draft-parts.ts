@@ -36,8 +36,13 @@ export async function prepareToWrite(file: string): Promise<void> {
 
 async function removeOlder(file: string, parts: number): Promise<void> {
   await rm(file, { force: true });
-  for (let number = parts + 1; number <= PARTS_MAX; number += 1) {
-    const path = partName(file, number);
+  await removeFrom(parts + 1, (number) => partName(file, number));
+}
+
+/** As far as there are such files one after the other. */
+async function removeFrom(first: number, nameOf: (number: number) => string): Promise<void> {
+  for (let number = first; number <= PARTS_MAX; number += 1) {
+    const path = nameOf(number);
     if ((await stat(path).catch(() => undefined)) === undefined) return;
     await rm(path);
   }
@@ -79,6 +84,8 @@ export class DraftParts implements AsyncDisposable {
       this.#drafts.push({ path, handle });
       await handle.truncate(Math.min(this.#partBytes, sizeBytes - i * this.#partBytes));
     }
+    // What a killed run left of a longer bundle.
+    await removeFrom(count + 1, (number) => `${partName(file, number)}.part`);
   }
 
   get #partBytes(): number {
