@@ -185,7 +185,7 @@ test('of a delta only what the manifest says is in a bundle before counts as not
     assert.equal((await verify(name, changes)).code, 5, name);
 });
 
-test('a file that was lost is put back by the next bundle that has it', async () => {
+test('a file that was lost is put back by the next bundle that has it, or by the same', async () => {
   const root = await emptyFolder();
   const env = { GOYI_CHECKSUM_DATABASES: world.goSumDb };
   const files = ['a.example/a/@v/v1.0.0.zip', 'a.example/a/@v/v1.0.0.mod', 'a.example/a/@v/v1.0.0.info'];
@@ -195,6 +195,12 @@ test('a file that was lost is put back by the next bundle that has it', async ()
     for (const file of files) await rm(join(root, 'modules', file));
     const report = await taking.import(later, [key]);
     assert.deepEqual([report.files, report.present, report.missing], [3, 6, 0]);
+    const { imported } = await taking.state();
+    assert.equal((await taking.import(later, [key])).known, true);
+    await rm(join(root, 'modules', files[0] ?? ''));
+    const again = await taking.import(later, [key]);
+    assert.deepEqual([again.known, again.files], [false, 1]);
+    assert.equal((await taking.state()).imported, imported);
   }
   await using inside = await world.hub({ dataDir: root, upstreams: ['off'], env });
   for (const file of files) assert.equal((await ask(inside, file)).status, 200, file);

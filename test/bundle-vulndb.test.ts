@@ -143,6 +143,13 @@ test('imported it takes the place of the older one, and never of a newer one', a
   const old = await create('old.goyi', 'a.example/a@v1.0.0', '--vulndb', path('db-1'), '--created', '2026-11-26T09:00:00Z');
   await inside.import(old, [key]);
   await assertHas(inside, second);
+  // What was lost is put back by a later bundle. One that is known brings only modules: it may be the older one.
+  await rm(join(inside.root, 'vulndb/index/db.json'));
+  assert.equal((await inside.import(old, [key])).known, true);
+  await assert.rejects(readFile(join(inside.root, 'vulndb/index/db.json')));
+  const later = ['--vulndb', path('db-2'), '--created', '2026-11-26T10:00:00Z'];
+  await inside.import(await create('later.goyi', 'a.example/a@v1.0.0', ...later), [key]);
+  await assertHas(inside, second);
 });
 
 test('killed after it was decided, the next run brings it to its end, and no index is ever newer than its entries', async () => {

@@ -45,7 +45,7 @@ export interface ImportParts {
 }
 
 export interface ImportReport {
-  /** It had been imported before: nothing was done. */
+  /** It had been imported before, and everything of it is here: nothing was done. */
   readonly known: boolean;
   /** Files that the hub had not, and their bytes. */
   readonly files: number;
@@ -147,13 +147,15 @@ class Import {
     const { metadata, nowMs, store } = this.#parts;
     const imported = parseImported(await metadata.setting(IMPORTED_SETTING));
     const { digest, head } = this.#bundle;
-    if (imported.some((other) => other.digest === digest)) return this.#report(true);
-    checkOrder(this.#bundle, imported, nowMs());
+    const isKnown = imported.some((other) => other.digest === digest);
+    const wanted = await this.#wanted(isKnown);
+    // Taken in before, it is read again only for what was lost since then.
+    if (isKnown && wanted.every(({ item }) => item.kind !== 'file')) return this.#report(true);
+    if (!isKnown) checkOrder(this.#bundle, imported, nowMs());
     checkNames(this.#bundle, this.#parts.isPrivate);
     const check = await BundleCheck.open(this.#bundle, this.#parts.trusted, this.#beside());
     const heads = await Promise.all([...check.logs].map(([name, log]) => this.#nextHead(name, log)));
     await checkAgainstKnown(check, this.#parts);
-    const wanted = await this.#wanted();
     checkRoom(
       wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       (await store.health()).freeBytes,
@@ -165,7 +167,7 @@ class Import {
       await carried.seal();
       const { key, sizeBytes } = { key: this.#bundle.key.text, sizeBytes: this.#sizeBytes };
       const entry = { digest, created: head.created, key, source: head.source, importedAtMs: nowMs(), files: this.#rows.length, sizeBytes };
-      const settings = { [IMPORTED_SETTING]: formatImported([...imported, entry]), [PLACING_SETTING]: digest };
+      const settings = { [IMPORTED_SETTING]: formatImported(isKnown ? imported : [...imported, entry]), [PLACING_SETTING]: digest };
       const switched = await metadata.recordImport({ rows: this.#rows, heads, settings });
       if (!switched)
         throw new HubError(
@@ -233,8 +235,8 @@ class Import {
     throw new HubError('log-forked', `the checksum database ${kept.database} is frozen: ${detail}`);
   }
 
-  /** Carried files that the hub lacks. */
-  async #wanted(): Promise<readonly BundleEntry[]> {
+  /** Carried files that the hub lacks. Of a bundle that is known no vulnerability database: a later one may have brought another. */
+  async #wanted(isKnown: boolean): Promise<readonly BundleEntry[]> {
     const wanted: BundleEntry[] = [];
     for (const entry of this.#bundle.entries) {
       const { item } = entry;
@@ -244,6 +246,7 @@ class Import {
       else if (entry.carried) wanted.push(entry);
       else if (item.kind === 'file') this.#count.missing += 1;
     }
+    if (isKnown) return wanted;
     const vulnerabilities = await vulnerabilityFilesToTake(this.#bundle, this.#parts.store);
     this.#count.present += vulnerabilities.present;
     this.#count.missing += vulnerabilities.missing;
