@@ -1,7 +1,7 @@
 // What a careless or a hostile courier brings: a changed byte anywhere, a cut, an old one, a mixed one, a stranger's. Each is refused as a whole, and the hub is as it was.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { appendFile, copyFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -164,6 +164,48 @@ test('a delta under the very head of its parent stands by itself as well', async
   assert.equal(verified.code, 0, verified.output);
 });
 
+test('of a delta only what the manifest says is in a bundle before counts as not proved yet', async () => {
+  const { signer } = generateSignerKey(BUNDLE_KEY_NAME);
+  await using honest = await openBundle({ file: delta, keys: [key] });
+  const folder = 'modules/sumdb/sum.test.example/';
+  const files = await filesOf(honest);
+  const lookup = (name: string): string => `${folder}lookup/${name}`;
+  const tile = honest.entries.find(({ name, carried }) => !carried && name.startsWith(`${folder}tile/8/0/`))?.name ?? '';
+  const verify = async (name: string, changes: FileChanges): Promise<{ code: number | null; output: string }> => {
+    const file = await resigned(honest, { file: path(`delta-${name}.goyi`), signer, changes });
+    return outside(world)('verify', file, '--key', signer.verifier.text);
+  };
+  const fair = await verify('fair', new Map());
+  assert.equal(fair.code, 0, fair.output);
+  for (const [name, changes] of [
+    ['no-record', new Map([[lookup('e.example/e@v1.0.0'), undefined]])],
+    ['other-record', new Map([[lookup('e.example/e@v1.0.0'), files.get(lookup('d.example/d@v1.0.0'))]])],
+    ['no-tile', new Map([[tile, undefined]])],
+  ] as const)
+    assert.equal((await verify(name, changes)).code, 5, name);
+});
+
+test('a file that was lost is put back by the next bundle that has it, or by the same', async () => {
+  const root = await emptyFolder();
+  const env = { GOYI_CHECKSUM_DATABASES: world.goSumDb };
+  const files = ['a.example/a/@v/v1.0.0.zip', 'a.example/a/@v/v1.0.0.mod', 'a.example/a/@v/v1.0.0.info'];
+  {
+    await using taking = await openInside({ root, database: world.database.key });
+    await taking.import(first, [key]);
+    for (const file of files) await rm(join(root, 'modules', file));
+    const report = await taking.import(later, [key]);
+    assert.deepEqual([report.files, report.present, report.missing], [3, 6, 0]);
+    const { imported } = await taking.state();
+    assert.equal((await taking.import(later, [key])).known, true);
+    await rm(join(root, 'modules', files[0] ?? ''));
+    const again = await taking.import(later, [key]);
+    assert.deepEqual([again.known, again.files], [false, 1]);
+    assert.equal((await taking.state()).imported, imported);
+  }
+  await using inside = await world.hub({ dataDir: root, upstreams: ['off'], env });
+  for (const file of files) assert.equal((await ask(inside, file)).status, 200, file);
+});
+
 test('files of one bundle in the frame of another', async () => {
   // Same names and sizes, other bytes: a mix that only digests can tell.
   const [a, b] = [await readFile(first), await readFile(later)];
@@ -289,6 +331,17 @@ test('killed after it was decided, the next start gives the files their names', 
   assert.equal(await rowsIn(data), 9 + 72);
   await using inside = await world.hub({ dataDir: data, upstreams: ['off'], env: { GOYI_CHECKSUM_DATABASES: world.goSumDb } });
   for (let i = 0; i < 24; i += 1) assert.equal((await ask(inside, `large.example/m${i}/@v/v1.0.0.zip`)).status, 200, `m${i}`);
+});
+
+test('killed behind the last step, the next import of the same bundle writes the lists', async () => {
+  const data = await emptyFolder();
+  const goyi = goyiIn(world, data.slice(world.folder.length + 1));
+  {
+    await using inside = await openInside({ root: data, database: world.database.key });
+    await inside.import(later, [key]);
+  }
+  assert.equal((await goyi('import', later, '--key', key.text)).code, 0);
+  assert.equal(await readFile(join(data, 'modules/a.example/a/@v/list'), 'utf8'), 'v1.0.0\n');
 });
 
 test('a disk that is full in the middle: nothing is taken, and it is said', async (t) => {

@@ -176,9 +176,12 @@ test('everything that the hub has stored, and nothing that it would have to fetc
 });
 
 test('a source without a feed has no trusted set', async () => {
+  const head = `sumdb/${world.database.key.name}/latest`;
+  world.upstream.files.set(head, Buffer.from(world.database.note()));
   const made = await outside(world)('create', '--trusted', '--out', path('none.goyi'), '--hub', world.upstream.url, ...created);
   assert.notEqual(made.code, 0);
   assert.match(made.output, /no feed of what it has stored/);
+  world.upstream.files.delete(head);
 });
 
 test('nothing that is private here leaves with the trusted set unless --private says so', async () => {

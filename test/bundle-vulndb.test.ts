@@ -117,6 +117,7 @@ for (const [what, change, sentence] of [
   ['an entry that is missing', ['ID/GO-2024-0002.json', undefined], /ID\/GO-2024-0002\.json: it is not there/],
   ['an index that is none', ['index/modules.json', Buffer.from('<html>')], /index\/modules\.json: it is no list/],
   ['no time', ['index/db.json', Buffer.from('{}')], /index\/db\.json/],
+  ['a time to come', ['index/db.json', Buffer.from('{"modified":"2999-01-01T00:00:00Z"}')], /2999-01-01T00:00:00Z, which is yet to come/],
   ['no database at all', ['index/db.json', undefined], /is no Go vulnerability database/],
 ] as const)
   test(`what is no database is not carried: ${what}`, async () => {
@@ -141,6 +142,13 @@ test('imported it takes the place of the older one, and never of a newer one', a
   await assertHas(inside, second);
   const old = await create('old.goyi', 'a.example/a@v1.0.0', '--vulndb', path('db-1'), '--created', '2026-11-26T09:00:00Z');
   await inside.import(old, [key]);
+  await assertHas(inside, second);
+  // What was lost is put back by a later bundle. One that is known brings only modules: it may be the older one.
+  await rm(join(inside.root, 'vulndb/index/db.json'));
+  assert.equal((await inside.import(old, [key])).known, true);
+  await assert.rejects(readFile(join(inside.root, 'vulndb/index/db.json')));
+  const later = ['--vulndb', path('db-2'), '--created', '2026-11-26T10:00:00Z'];
+  await inside.import(await create('later.goyi', 'a.example/a@v1.0.0', ...later), [key]);
   await assertHas(inside, second);
 });
 
@@ -170,6 +178,7 @@ test('signed by the right key, but no vulnerability database', async () => {
     ['entry', new Map([['vulndb/ID/GO-2024-0001.json', first.get('ID/GO-2024-0002.json')]]), /it is not GO-2024-0001/],
     ['missing', new Map([['vulndb/ID/GO-2024-0001.json', undefined]]), /names GO-2024-0001, which is not there/],
     ['index', new Map([['vulndb/index/modules.json', Buffer.from('{}')]]), /it is no list/],
+    ['future', new Map([['vulndb/index/db.json', Buffer.from('{"modified":"2999-01-01T00:00:00Z"}')]]), /which is yet to come/],
     ['no-db', new Map([['vulndb/index/db.json', undefined]]), /has no vulndb\/index\/db\.json/],
     ['page', new Map([['vulndb/index/vulns.json', Buffer.from('[{"id":"../../goyi.db"}]')]]), /no entry of the database/],
     ['large', new Map([['vulndb/ID/GO-2024-0001.json', Buffer.alloc(2 * 1024 * 1024 + 1, 32)]]), /more than the 2097152/],

@@ -32,6 +32,8 @@ let homes = 0;
 interface Line {
   /** After so many bytes of each answer with the archive, one after the other, the connection is cut. */
   cuts: number[];
+  /** Instead of the hub's, by path. */
+  status: Map<string, number>;
   /** Changes whole answers, by path. */
   bend: Map<string, (body: Buffer) => Buffer>;
   asked: string[];
@@ -52,7 +54,7 @@ const between = createServer((req, res) => {
       const whole = Buffer.concat(chunks);
       const body = line.bend.get(path)?.(whole) ?? whole;
       const cut = path === archivePath ? line.cuts.shift() : undefined;
-      res.writeHead(answer.statusCode ?? 500, { ...answer.headers, 'content-length': String(body.length) });
+      res.writeHead(line.status.get(path) ?? answer.statusCode ?? 500, { ...answer.headers, 'content-length': String(body.length) });
       if (cut === undefined || cut >= body.length) return void res.end(body);
       res.write(body.subarray(0, cut), () => res.socket?.end());
     });
@@ -88,7 +90,7 @@ after(async () => {
 });
 
 beforeEach(() => {
-  line = { cuts: [], bend: new Map(), asked: [], tokens: new Set() };
+  line = { cuts: [], status: new Map(), bend: new Map(), asked: [], tokens: new Set() };
 });
 
 async function newHome(): Promise<string> {
@@ -284,13 +286,16 @@ test('an archive that stays corrupt is refused and nothing is left behind', asyn
   assert.deepEqual(await filesBelow(home), {});
 });
 
-/** An archive with one more file, and the SHA-256 that goes with it. */
-async function otherArchive(): Promise<void> {
+/** An archive with one more file, and what else is packed, and the SHA-256 that goes with it. */
+async function otherArchive(besides = '', changed = (list: string): string => list): Promise<void> {
+  line.bend.set('/dl/?mode=json&include=all', (body) => Buffer.from(changed(body.toString())));
   const folder = join(world.folder, 'other');
   await mkdir(folder, { recursive: true });
   const body = Buffer.from(await (await fetch(`${address}${archivePath}`)).arrayBuffer());
   await writeFile(join(folder, 'a.tar.gz'), body);
-  execFileSync('sh', ['-c', 'tar -xzf a.tar.gz && echo evil >go/src/evil.go && tar -czf b.tar.gz go'], { cwd: folder });
+  execFileSync('sh', ['-c', 'tar -xzf a.tar.gz && echo evil >go/src/evil.go && mkdir -p check && tar -czf b.tar.gz go ' + besides], {
+    cwd: folder,
+  });
   const bent = await readFile(join(folder, 'b.tar.gz'));
   line.bend.set(archivePath, () => bent);
   line.bend.set(`${archivePath}.sha256`, () => Buffer.from(createHash('sha256').update(bent).digest('hex')));
@@ -299,7 +304,9 @@ async function otherArchive(): Promise<void> {
 const proof = (change: (text: string) => string) => (): void =>
   void line.bend.set(`${archivePath}.tlog-proof`, (body) => Buffer.from(change(body.toString())));
 const lies: readonly (readonly [what: string, tell: () => void | Promise<void>])[] = [
-  ['other files, with the SHA-256 that fits them', otherArchive],
+  ['other files, with the SHA-256 that fits them', () => otherArchive()],
+  ['the same, with what is in the way of the proof', () => otherArchive('check')],
+  ['the same, called one of the Go project', () => otherArchive('', (list) => list.replaceAll('toolchain-module', 'official'))],
   ['a tree that nobody has signed', proof((text) => text.replace(/(\n\n[^\n]+\n\d+\n)./, '$1_'))],
   [
     'another hash on the way to the root',
@@ -318,6 +325,19 @@ for (const [what, tell] of lies) {
     assert.deepEqual(await filesBelow(home), {});
   });
 }
+
+test('without its proof an archive is not installed, and what was fetched is kept for when there is one', async () => {
+  const home = await newHome();
+  line.status.set(`${archivePath}.tlog-proof`, 503);
+  const { code, output } = await setUp(['--go', '1.99.2'], { home });
+  assert.equal(code, 6, output);
+  assert.match(output, /does not give the proof of/);
+  await assert.rejects(lstat(join(home, '.goyi/sdk', newest)));
+  line.status.clear();
+  line.asked.length = 0;
+  assert.equal((await setUp(['--go', '1.99.2'], { home })).code, 0);
+  assert.ok(!line.asked.includes(archivePath));
+});
 
 test('the proof of one release is none of another', async () => {
   const home = await newHome();

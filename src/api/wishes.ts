@@ -9,6 +9,9 @@ import { parseModulePath } from '../protocol/module-path.ts';
 export const WISHES_PATH = '/api/v1/wishes';
 export const WISHES_BYTES_MAX: number = 16 * 1024 * 1024;
 
+/** No hub writes more. */
+export const WISH_LIST_MAX = 10_000;
+
 const FORMAT = 'goyi wishes 1';
 
 export interface WishEntry {
@@ -64,6 +67,7 @@ export function parseWishList(
   const trees = value.trees as readonly (Partial<WishTree> | null)[];
   const wishes = value.wishes as readonly (Partial<WishEntry> | null)[];
   if (!trees.every(isTree)) return refused('one of its trees is malformed');
+  if (wishes.length > WISH_LIST_MAX) return refused(`it has more than ${WISH_LIST_MAX} wishes`);
   if (!wishes.every(isWish)) return refused('one of its wishes is malformed');
   return parsed({ trees, wishes });
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, appendFile, mkdir, readFile } from 'node:fs/promises';
+import { access, appendFile, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
@@ -11,6 +11,7 @@ import { createBundle, treesOf } from '../bundle/create-bundle.ts';
 import type { TrustedDatabases } from '../bundle/check-bundle.ts';
 import { importBundle, type ImportParts } from '../bundle/import-bundle.ts';
 import { IMPORTED_SETTING, parseImported } from '../bundle/imported-bundles.ts';
+import { prepareToWrite } from '../bundle/draft-parts.ts';
 import { createMadeTrees } from '../bundle/made-trees.ts';
 import { createProxySource } from '../bundle/proxy-source.ts';
 import { openVulnerabilitySource } from '../bundle/vulnerability-source.ts';
@@ -24,6 +25,8 @@ import { createSm2KeyFile, readSm2KeyFile } from '../meta/sm2-key-file.ts';
 import { BUNDLE_SM2_KEY_NAME } from '../protocol/bundle-sm2.ts';
 import { parseSm2VerifierKey, type Sm2VerifierKey } from '../protocol/sm2.ts';
 import { fileError, isInside, makePrivateFolder } from '../meta/private-folder.ts';
+import type { Metadata } from '../meta/metadata.ts';
+import { holdOutput } from '../meta/output-lock.ts';
 import { openSqliteMetadata } from '../meta/sqlite-metadata.ts';
 import { createZipProver } from '../origin/zip-prover-pool.ts';
 import { BUNDLE_KEY_NAME } from '../protocol/bundle-head.ts';
@@ -75,11 +78,11 @@ export function createBundleBackends(version: string): BundleBackends {
     extract: (bundle, folder, { onProgress }, signal) => extractBundle(bundle, { folder, onProgress }, signal),
     import: importInto,
     async imported(config) {
-      await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
+      await using metadata = await openExisting(config);
       return parseImported(await metadata.setting(IMPORTED_SETTING));
     },
     async wishes(config) {
-      await using metadata = await openSqliteMetadata({ file: join(config.dataDir, 'goyi.db'), log: silentLog });
+      await using metadata = await openExisting(config);
       const { database, foreign } = trustedHere(config);
       const heads = await Promise.all([database, ...foreign].map(({ name }) => metadata.head(name)));
       const trees = heads.flatMap((head) =>
@@ -99,8 +102,9 @@ function createFrom(version: string): BundleBackends['create'] {
     const sm2Signer = sm2 && (await readSm2KeyFile(sm2KeyOf(sm2.file)));
     if (sm2?.required === true && sm2Signer === undefined)
       throw new HubError('config-invalid', `there is no key ${sm2.file} to sign with by SM2: run goyi bundle key new --sm2`);
-    await mkdir(dirname(request.file), { recursive: true });
+    await prepareToWrite(request.file);
     await using owned = new AsyncDisposableStack();
+    owned.use(await holdOutput(request.file));
     const client = owned.use(
       await openOutboundClient(config, { configuredOrigins: [hub, ...(place?.kind === 'url' ? [place.url] : [])], version }),
     );
@@ -119,6 +123,15 @@ function createFrom(version: string): BundleBackends['create'] {
     if (created.written !== undefined) await trees?.add(treesOf(created.written.head));
     return created;
   };
+}
+
+/** Who only asks makes no folder, or one that was mistyped would be a hub that wishes for nothing. @throws {HubError} storage-fault */
+async function openExisting({ dataDir }: HubConfig): Promise<Metadata> {
+  const file = join(dataDir, 'goyi.db');
+  await access(file).catch((cause: unknown) => {
+    throw new HubError('storage-fault', `there is no hub's data in ${dataDir}: name its folder with --data-dir`, { cause });
+  });
+  return openSqliteMetadata({ file, log: silentLog });
 }
 
 /** @throws {HubError} storage-fault when it is required and not there */

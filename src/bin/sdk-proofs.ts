@@ -8,5 +8,5 @@ export function openSdkProofs(config: HubConfig, { station, proving }: WiredHub)
   const entry = config.checksumDatabases
     .map((text) => parseChecksumDatabaseEntry(text))
     .find((parsed) => parsed.ok && parsed.value.name === proving?.name);
-  return entry?.ok ? new SdkProofs({ station, key: entry.value.key }) : undefined;
+  return entry?.ok ? new SdkProofs({ station, key: entry.value.key, isMirrored: config.sdk.mirrors.length > 0 }) : undefined;
 }

@@ -1,7 +1,7 @@
 import { HubError } from '../base/errors.ts';
 import type { DatabaseTree } from '../protocol/bundle-head.ts';
 import { lookupKey } from '../protocol/layout.ts';
-import type { ModuleAt } from '../protocol/main-go-mod.ts';
+import { type ModuleAt, nameOf } from '../protocol/main-go-mod.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
 import type { VerifierKey } from '../protocol/note.ts';
 import type { CarriedRecord } from './carried-log.ts';
@@ -50,8 +50,8 @@ export function proverOf({ database, own }: Databases, path: ModulePath): string
 }
 
 /**
- * What has to be looked up where: public modules in the public database, and everything in the log of the hub outside, so that a client inside has one database for
- * both kinds. `isInherited`: a bundle before has the record.
+ * What has to be looked up where: public modules in the public database, and everything that is carried in the log of the hub outside, so that a client inside has one
+ * database for both kinds. `isInherited`: a bundle before has the record.
  */
 export function lookupsOf(
   databases: Databases,
@@ -73,13 +73,17 @@ export async function fetchAllRecords(request: AllRecordsRequest, parts: FetchPa
   const trees: DatabaseTree[] = [];
   const records = new Map<string, CarriedRecord>();
   const files = new Map<string, Buffer>();
+  const wantedIn = (name: string): readonly ModuleAt[] => wanted.find((some) => some.database === name)?.versions ?? [];
+  const asked = new Set(wantedIn(database.name).map(nameOf));
   for (const key of [database, ...(own === undefined ? [] : [own.key])]) {
     const ofThis = ({ database: name }: DatabaseTree): boolean => name === key.name;
     const isOwn = key.name === own?.key.name;
+    // What the public database was asked for in vain is not proved by ours: it may be a private module that is not to leave.
+    const isProvable = (module: ModuleAt): boolean => !isOwn || !asked.has(nameOf(module)) || records.has(nameOf(module));
     const fetched = await fetchRecords(
       {
         database: key,
-        versions: wanted.find((some) => some.database === key.name)?.versions ?? [],
+        versions: wantedIn(key.name).filter(isProvable),
         // A log that records private modules alone has nothing to say about the others.
         mayLack: ({ path }) => isOwn && own?.isPrivate(path) !== true,
         known: known.filter(ofThis),

@@ -4,11 +4,11 @@
  * lies on the disk is no bundle.
  */
 import { hash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { HubError } from '../base/errors.ts';
-import { type BundleHead, createdMs, formatBundleHead } from '../protocol/bundle-head.ts';
-import { formatManifest, type ManifestEntry } from '../protocol/bundle-manifest.ts';
+import { type BundleHead, createdMs, formatBundleHead, parseBundleHead } from '../protocol/bundle-head.ts';
+import { formatManifest, MANIFEST_ENTRIES_MAX, type ManifestEntry } from '../protocol/bundle-manifest.ts';
 import { formatSm3Sums, signBySm2 } from '../protocol/bundle-sm2.ts';
 import { type SignerKey, signNote } from '../protocol/note.ts';
 import { type Sm2SignerKey, sm3 } from '../protocol/sm2.ts';
@@ -16,7 +16,7 @@ import { paddingOf, TAR_END, tarHeader } from '../protocol/tar-header.ts';
 import { HEAD_NAME, MANIFEST_NAME, SM3_SUMS_NAME } from './bundle-file.ts';
 import { DraftParts } from './draft-parts.ts';
 import { FileCopier } from './file-copier.ts';
-import { diskError } from './staging.ts';
+import { diskError, replaceFile } from './staging.ts';
 
 /** What is to be a bundle. */
 export interface BundleContent {
@@ -63,6 +63,10 @@ export async function writeBundle(content: BundleContent, options: WriteOptions,
     files: carried.length,
     sizeBytes: carried.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
   };
+  const readable = parseBundleHead(formatBundleHead(head));
+  if (!readable.ok) throw new HubError('too-large', `${options.file} could not be read again: ${readable.reason}`);
+  if (content.entries.length > MANIFEST_ENTRIES_MAX)
+    throw new HubError('too-large', `${options.file} would list more than ${MANIFEST_ENTRIES_MAX} files`);
   const timeSeconds = (createdMs(head) ?? 0) / 1000;
   const startOf = (sm3OfFile: (name: string) => string): Buffer =>
     formatStart({ head, manifest, timeSeconds, signer: options.signer, sm2: options.sm2 && { signer: options.sm2, carried, sm3OfFile } });
@@ -78,9 +82,7 @@ export async function writeBundle(content: BundleContent, options: WriteOptions,
   options.onBytes(start.length);
   const files = await out.finish();
   // What the next delta needs of it, for those who give the bundle away.
-  await writeFile(`${file}.manifest`, Buffer.concat([start, TAR_END])).catch((error: unknown) => {
-    throw diskError(`write ${file}.manifest`, error);
-  });
+  await replaceFile(`${file}.manifest`, Buffer.concat([start, TAR_END]));
   return { head, files, sizeBytes };
 }
 

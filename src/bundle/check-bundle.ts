@@ -3,7 +3,7 @@ import type { BlobKey } from '../base/blob-key.ts';
 import { HubError } from '../base/errors.ts';
 import type { ProvedZip, ZipToProve } from '../origin/zip-prover.ts';
 import type { TreeName } from '../protocol/bundle-head.ts';
-import { openTreeNote } from '../protocol/checksum-record.ts';
+import { formatLookupAnswer, openTreeNote } from '../protocol/checksum-record.ts';
 import { goModHashOfDigest } from '../protocol/dirhash.ts';
 import { latestKey, lookupKey, tileKey } from '../protocol/layout.ts';
 import type { ModulePath } from '../protocol/module-path.ts';
@@ -14,6 +14,7 @@ import { parseVersionInfo } from '../protocol/version-info.ts';
 import { formatVersionList } from '../protocol/version-list.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
 import { CarriedLog, type CarriedRecord, proveWholeEdge } from './carried-log.ts';
+import { privateModulesOf } from './private-modules.ts';
 import { checkVulnerabilityFile } from './vulnerability-check.ts';
 
 /** What is known besides the bundle: where a delta's older part lies. Nothing of it is believed. */
@@ -33,6 +34,9 @@ export interface TrustedDatabases {
   readonly foreign: readonly VerifierKey[];
 }
 
+/** What a proof needs lies in a bundle before this one, as the manifest says. */
+export class InParent extends HubError {}
+
 /** A record, and the database that has it. */
 export interface ProvedRecord extends CarriedRecord {
   readonly database: string;
@@ -47,6 +51,7 @@ export class BundleCheck {
   readonly logs: ReadonlyMap<string, CarriedLog>;
   readonly #beside: Beside;
   readonly #records = new Map<string, Promise<CarriedRecord | undefined>>();
+  readonly #private: ReadonlySet<ModulePath>;
   /** Versions of each module that have a zip, in this bundle or before it. */
   readonly #zips = new Map<ModulePath, Version[]>();
 
@@ -54,6 +59,7 @@ export class BundleCheck {
     this.bundle = bundle;
     this.logs = logs;
     this.#beside = beside;
+    this.#private = privateModulesOf(bundle);
     for (const { item } of bundle.entries) {
       if (item.kind !== 'file' || item.file !== 'zip') continue;
       const known = this.#zips.get(item.module);
@@ -91,6 +97,8 @@ export class BundleCheck {
         `${own?.database} recorded other hashes of ${module}@${version} than ${database} in ${this.bundle.file}`,
       );
     if (known !== undefined) return { ...known, database, isPrivate: false };
+    // The log of the hub outside says nothing of a public module that the public database does not say.
+    if (!this.#private.has(module)) return undefined;
     return recorded && own && { ...recorded, database: own.database, isPrivate: true };
   }
 
@@ -103,8 +111,7 @@ export class BundleCheck {
         await this.#file(entry, bytes);
         break;
       case 'lookup':
-        await this.#recordIn(item.database, item.module, item.version);
-        await this.record(item.module, item.version);
+        await this.#lookup(entry, item, bytes);
         break;
       case 'tile':
         await this.#tile(item, bytes);
@@ -114,7 +121,7 @@ export class BundleCheck {
           throw this.bundle.refused(`${entry.name} is not the list of the versions that it has`);
         break;
       case 'latest-version':
-        this.#info(entry, bytes, undefined);
+        this.#latest(entry, item.module, bytes);
         break;
       case 'vulnerability':
       case 'vulnerability-index':
@@ -133,8 +140,7 @@ export class BundleCheck {
   async compare(entry: BundleEntry, h1: string): Promise<ProvedRecord> {
     const { item } = entry;
     const record = item.kind === 'file' ? await this.record(item.module, item.version) : undefined;
-    if (item.kind !== 'file' || record === undefined)
-      throw new HubError('checksum-missing', `${entry.name} in ${this.bundle.file} comes without its record, so nothing proves it`);
+    if (item.kind !== 'file' || record === undefined) throw this.#unproved(entry);
     const recorded = item.file === 'zip' ? record.zipHash : record.modHash;
     if (recorded !== h1)
       throw new HubError('checksum-mismatch', `${entry.name} in ${this.bundle.file} has ${h1}, ${record.database} recorded ${recorded}`);
@@ -160,13 +166,43 @@ export class BundleCheck {
   async #file(entry: BundleEntry, bytes: Buffer): Promise<void> {
     const { item } = entry;
     if (item.kind !== 'file') return;
-    if (item.file === 'info') this.#info(entry, bytes, item.version);
-    else if (item.file === 'mod') await this.compare(entry, goModHashOfDigest(hash('sha256', bytes)));
+    if (item.file === 'mod') await this.compare(entry, goModHashOfDigest(hash('sha256', bytes)));
+    if (item.file !== 'info') return;
+    this.#info(entry, bytes, item.version);
+    // No database covers what is in it; that there is such a version, one does.
+    if ((await this.record(item.module, item.version)) === undefined) throw this.#unproved(entry);
   }
 
-  #info(entry: BundleEntry, bytes: Buffer, version: Version | undefined): void {
+  #info(entry: BundleEntry, bytes: Buffer, version: Version | undefined): Version {
     const info = parseVersionInfo(bytes, version);
     if (!info.ok) throw this.bundle.refused(`${entry.name}: ${info.reason}`);
+    return info.value.version;
+  }
+
+  #latest(entry: BundleEntry, module: ModulePath, bytes: Buffer): void {
+    const version = this.#info(entry, bytes, undefined);
+    if (this.#zips.get(module)?.includes(version) !== true)
+      throw this.bundle.refused(`${entry.name} names ${version}, which it does not have`);
+  }
+
+  /** Whoever asks for it checks all of it, so nothing but the record and the head that proves it may be in it. */
+  async #lookup(
+    entry: BundleEntry,
+    { database, module, version }: { readonly database: string; readonly module: ModulePath; readonly version: Version },
+    bytes: Buffer,
+  ): Promise<void> {
+    const [record, log] = [await this.#recordIn(database, module, version), this.logs.get(database)];
+    if (record === undefined || log === undefined || bytes.toString() !== formatLookupAnswer({ ...record, note: log.head.note }))
+      throw this.bundle.refused(`${entry.name} has other things in it than its record and the head`);
+    await this.record(module, version);
+  }
+
+  #unproved({ name, item }: BundleEntry): HubError {
+    const { database, own } = this.bundle.head;
+    const proverOf = (module: ModulePath): string => (this.#private.has(module) && own !== undefined ? own.database : database);
+    const isNamed = item.kind === 'file' && this.bundle.find(lookupKey(proverOf(item.module), item.module, item.version)) !== undefined;
+    const Unproved = isNamed ? InParent : HubError;
+    return new Unproved('checksum-missing', `${name} in ${this.bundle.file} comes without its record, so nothing proves it`);
   }
 
   /** Those beside the edge are proved as wide as they are now, and compared as far as they were then. */
@@ -216,8 +252,11 @@ async function openLog(
   if (opened.value.size !== tree.size || opened.value.root.toString('base64') !== tree.root)
     throw bundle.refused(`its head of ${name} is not the tree that the bundle names`);
   const log = new CarriedLog(opened.value, async (tile) => {
-    const carried = bundle.find(tileKey(name, tile));
-    return carried?.carried === true ? bundle.read(carried) : beside.tile(name, tile);
+    const entry = bundle.find(tileKey(name, tile));
+    if (entry?.carried === true) return bundle.read(entry);
+    const bytes = await beside.tile(name, tile);
+    if (bytes === undefined && entry !== undefined) throw new InParent('log-invalid', `${entry.name}, which a proof needs, is not there`);
+    return bytes;
   });
   await proveWholeEdge(log);
   return log;

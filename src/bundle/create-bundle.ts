@@ -21,6 +21,7 @@ import { formatVersionList } from '../protocol/version-list.ts';
 import { VULNDB_PREFIX } from '../protocol/vulnerability-database.ts';
 import { type AllRecords, type Databases, fetchAllRecords, lookupsOf, proverOf } from './all-records.ts';
 import type { BundleFile } from './bundle-file.ts';
+import { fetchHead } from './create-records.ts';
 import { writeBundle, type WrittenBundle } from './bundle-writer.ts';
 import type { Wanted } from './closure.ts';
 import { makePlan, type Plan, type PlanRequest, versionsOf } from './create-plan.ts';
@@ -122,6 +123,9 @@ class Maker {
 
   async run(): Promise<CreatedBundle> {
     let goMods = 0;
+    const { database: key, own } = this.#request;
+    // Without these nothing can be proved: a source that is away or has none is told before anything is fetched.
+    for (const one of own === undefined ? [key] : [key, own.key]) await fetchHead(one, this.#parts.source, this.#signal);
     const plan = await makePlan(
       this.#request,
       this.#fetchParts(() => this.#watch.planning((goMods += 1))),
@@ -224,7 +228,6 @@ class Maker {
     for (const entry of since?.entries ?? [])
       if (lasts(entry, databases) && !isReplaced(entry)) this.#entries.set(entry.name, { ...entry, carried: false });
     for (const [name, bytes] of this.#vulnerabilities) this.#add(name, bytes);
-    for (const [name, bytes] of records.files) this.#add(name, bytes, isOfHead(name, databases));
     const gate = new Gate({ slotsMax: PROVE_SLOTS, queueMax: QUEUE_MAX });
     await Promise.all(
       fresh.map(async (wanted) => {
@@ -236,8 +239,26 @@ class Maker {
         }
       }),
     );
-    for (const [name, info] of plan.latest) this.#add(name, info);
+    this.#addRecords(records, databases);
+    // The latest version of what is not carried, such as a private module, is nobody's business inside.
+    for (const { name, info, module } of plan.latest)
+      if (this.#entries.has(moduleFileKey(module.path, module.version, 'zip'))) this.#add(name, info);
     this.#addLists();
+  }
+
+  /** Of versions of which there is a file: a record by itself would tell a name, and say nothing of whose module it is. */
+  #addRecords({ files }: AllRecords, databases: readonly string[]): void {
+    const versions = new Set<string>();
+    for (const name of this.#entries.keys()) {
+      const file = parseModuleFileKey(name);
+      if (file !== undefined) versions.add(nameOf({ path: file.module, version: file.version }));
+    }
+    for (const [name, bytes] of files) {
+      const item = bundleItem(databases, { name, sizeBytes: 0 });
+      const isAlone =
+        item.ok && item.value.kind === 'lookup' && !versions.has(nameOf({ path: item.value.module, version: item.value.version }));
+      if (!isAlone) this.#add(name, bytes, isOfHead(name, databases));
+    }
   }
 
   /** `always`: also when a bundle before has the very same. */

@@ -31,8 +31,16 @@ export interface PlanRequest {
 
 export interface Plan {
   readonly wanted: readonly Wanted[];
-  /** By name in the bundle: the `.info` of the latest version of modules, where it was asked for. */
-  readonly latest: ReadonlyMap<string, Buffer>;
+  /** The latest versions of modules, where they were asked for. */
+  readonly latest: readonly LatestVersion[];
+}
+
+/** What `@latest` of a module answers. */
+export interface LatestVersion {
+  /** In the bundle. */
+  readonly name: string;
+  readonly module: ModuleAt;
+  readonly info: Buffer;
 }
 
 /** Reads every go.mod there is to read, and so finds out what is to be carried. @throws {HubError} what ends all of it, such as a full disk */
@@ -52,14 +60,14 @@ export async function makePlan(request: PlanRequest, parts: FetchParts, signal: 
     if (module !== undefined) await closure.addModule(module, 'all');
     else forgetProbe(request.modules[i], { found: resolved, queries: request.modules }, parts.lacks);
   }
-  const latest = new Map<string, Buffer>();
+  const latest: LatestVersion[] = [];
   if (request.withLatest) {
     // Toolchains have no latest.
     const modules = new Set(closure.wanted.map(({ path }) => path).filter((path) => path !== TOOLCHAIN_MODULE));
     const found = await Promise.all([...modules].map((path) => latestOf(path, parts, signal)));
     for (const newest of found) {
       if (newest === undefined) continue;
-      latest.set(latestVersionName(newest.path), newest.info);
+      latest.push({ name: latestVersionName(newest.path), module: newest, info: newest.info });
       await closure.addModule(newest, 'built');
     }
   }
@@ -72,6 +80,7 @@ async function resolveQuery(query: ModuleQuery, parts: FetchParts, signal: Abort
     const version = checkPathVersion(query.path, canonical.value);
     if (version.ok) return { path: query.path, version: version.value };
   }
+  const leave = await parts.small.enter({ priority: 'waited-for' }, signal);
   try {
     for (const path of query.orAbove === true ? pathsFrom(query.path) : [query.path]) {
       const found = await askVersion(path, query.query, parts, signal);
@@ -82,6 +91,8 @@ async function resolveQuery(query: ModuleQuery, parts: FetchParts, signal: Abort
     signal.throwIfAborted();
     lack(parts, { path: query.path, version: query.query, file: undefined }, error);
     return undefined;
+  } finally {
+    leave();
   }
 }
 

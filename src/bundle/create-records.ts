@@ -122,7 +122,8 @@ async function fetchAnswer(
   }
 }
 
-async function fetchHead(database: VerifierKey, source: ProxySource, signal: AbortSignal): Promise<SignedTree> {
+/** @throws {HubError} database-unavailable, log-invalid, origin-unavailable */
+export async function fetchHead(database: VerifierKey, source: ProxySource, signal: AbortSignal): Promise<SignedTree> {
   const bytes = await source.get(`sumdb/${database.name}/latest`, NOTE_BYTES_MAX, signal);
   const note = bytes && decodeUtf8(bytes);
   if (note === undefined)

@@ -1,4 +1,5 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { access, constants, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { HubError } from '../base/errors.ts';
 import { PARTS_MAX, partName } from './bundle-parts.ts';
 import { diskError } from './staging.ts';
@@ -20,6 +21,32 @@ export interface DraftPlace {
 
 /** So much is written before the disk is told to begin, so that it does not begin only at the end. */
 const UNSYNCED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** What would fail when everything has been fetched fails now. @throws {HubError} storage-fault */
+export async function prepareToWrite(file: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await access(dirname(file), constants.W_OK | constants.X_OK);
+    if ((await stat(file).catch(() => undefined))?.isDirectory() === true)
+      throw new HubError('storage-fault', `${file} is a folder, and is to be a file`);
+  } catch (error) {
+    throw diskError(`write ${file}`, error);
+  }
+}
+
+async function removeOlder(file: string, parts: number): Promise<void> {
+  await rm(file, { force: true });
+  await removeFrom(parts + 1, (number) => partName(file, number));
+}
+
+/** As far as there are such files one after the other. */
+async function removeFrom(first: number, nameOf: (number: number) => string): Promise<void> {
+  for (let number = first; number <= PARTS_MAX; number += 1) {
+    const path = nameOf(number);
+    if ((await stat(path).catch(() => undefined)) === undefined) return;
+    await rm(path);
+  }
+}
 
 /** A file, or the parts of one, that is written in any order beside its name. Disposed of before `finish`, it leaves nothing. */
 export class DraftParts implements AsyncDisposable {
@@ -57,6 +84,8 @@ export class DraftParts implements AsyncDisposable {
       this.#drafts.push({ path, handle });
       await handle.truncate(Math.min(this.#partBytes, sizeBytes - i * this.#partBytes));
     }
+    // What a killed run left of a longer bundle.
+    await removeFrom(count + 1, (number) => `${partName(file, number)}.part`);
   }
 
   get #partBytes(): number {
@@ -122,6 +151,8 @@ export class DraftParts implements AsyncDisposable {
       for (const { handle } of this.#drafts) await handle.sync();
       await this.#close();
       const names = this.#drafts.map((_, i) => (partBytesMax === undefined ? file : partName(file, i + 1)));
+      // What an older and longer bundle of this name left would be read as a part of this one, or instead of it.
+      if (partBytesMax !== undefined) await removeOlder(file, names.length);
       // The first part last: without it there is no bundle.
       for (const i of [...names.keys()].toReversed()) await rename(this.#draft(i).path, names[i] as string);
       this.#named = true;

@@ -45,7 +45,7 @@ export interface ImportParts {
 }
 
 export interface ImportReport {
-  /** It had been imported before: nothing was done. */
+  /** It had been imported before, and everything of it is here: nothing was done. */
   readonly known: boolean;
   /** Files that the hub had not, and their bytes. */
   readonly files: number;
@@ -57,7 +57,7 @@ export interface ImportReport {
   /** Files of the vulnerability database that were replaced or added. */
   readonly vulnerabilities: number;
   readonly treeSize: number;
-  /** Whose lists have changed. */
+  /** Whose lists may have changed. */
   readonly modules: readonly ModulePath[];
 }
 
@@ -147,13 +147,15 @@ class Import {
     const { metadata, nowMs, store } = this.#parts;
     const imported = parseImported(await metadata.setting(IMPORTED_SETTING));
     const { digest, head } = this.#bundle;
-    if (imported.some((other) => other.digest === digest)) return this.#report(true);
-    checkOrder(this.#bundle, imported, nowMs());
+    const isKnown = imported.some((other) => other.digest === digest);
+    const wanted = await this.#wanted(isKnown);
+    // Taken in before, it is read again only for what was lost since then.
+    if (isKnown && wanted.every(({ item }) => item.kind !== 'file')) return this.#report(true);
+    if (!isKnown) checkOrder(this.#bundle, imported, nowMs());
     checkNames(this.#bundle, this.#parts.isPrivate);
     const check = await BundleCheck.open(this.#bundle, this.#parts.trusted, this.#beside());
     const heads = await Promise.all([...check.logs].map(([name, log]) => this.#nextHead(name, log)));
     await checkAgainstKnown(check, this.#parts);
-    const wanted = await this.#wanted();
     checkRoom(
       wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       (await store.health()).freeBytes,
@@ -165,9 +167,13 @@ class Import {
       await carried.seal();
       const { key, sizeBytes } = { key: this.#bundle.key.text, sizeBytes: this.#sizeBytes };
       const entry = { digest, created: head.created, key, source: head.source, importedAtMs: nowMs(), files: this.#rows.length, sizeBytes };
-      const settings = { [IMPORTED_SETTING]: formatImported([...imported, entry]), [PLACING_SETTING]: digest };
+      const settings = { [IMPORTED_SETTING]: formatImported(isKnown ? imported : [...imported, entry]), [PLACING_SETTING]: digest };
       const switched = await metadata.recordImport({ rows: this.#rows, heads, settings });
-      if (!switched) throw new HubError('overloaded', 'the head of a checksum database moved while the bundle was read: import it again');
+      if (!switched)
+        throw new HubError(
+          'overloaded',
+          'the hub took in other things while the bundle was read, which have to be compared with it: import it again',
+        );
     } catch (error) {
       // What was decided stays, even when nobody was told that it was.
       if ((await metadata.setting(PLACING_SETTING).catch(() => digest)) !== digest) await carried.discard();
@@ -178,7 +184,11 @@ class Import {
   }
 
   #report(known: boolean): ImportReport {
-    const modules = new Set(this.#rows.filter(({ kind }) => kind === 'zip').map(({ module }) => module as ModulePath));
+    // Of one that is known the lists are looked at again: who was killed behind the last step has not written them.
+    const files = known
+      ? this.#bundle.entries.flatMap(({ item }) => (item.kind === 'file' ? [{ ...item, kind: item.file }] : []))
+      : this.#rows;
+    const modules = new Set(files.filter(({ kind }) => kind === 'zip').map(({ module }) => module as ModulePath));
     const { present, missing, vulnerabilities } = this.#count;
     const treeSize = this.#bundle.head.tree.size;
     return {
@@ -225,8 +235,8 @@ class Import {
     throw new HubError('log-forked', `the checksum database ${kept.database} is frozen: ${detail}`);
   }
 
-  /** Carried files that the hub lacks. */
-  async #wanted(): Promise<readonly BundleEntry[]> {
+  /** Carried files that the hub lacks. Of a bundle that is known no vulnerability database: a later one may have brought another. */
+  async #wanted(isKnown: boolean): Promise<readonly BundleEntry[]> {
     const wanted: BundleEntry[] = [];
     for (const entry of this.#bundle.entries) {
       const { item } = entry;
@@ -236,6 +246,7 @@ class Import {
       else if (entry.carried) wanted.push(entry);
       else if (item.kind === 'file') this.#count.missing += 1;
     }
+    if (isKnown) return wanted;
     const vulnerabilities = await vulnerabilityFilesToTake(this.#bundle, this.#parts.store);
     this.#count.present += vulnerabilities.present;
     this.#count.missing += vulnerabilities.missing;
@@ -246,11 +257,11 @@ class Import {
   async #isPresent(key: BlobKey, file: FileRow['kind']): Promise<boolean> {
     const row = await this.#parts.metadata.file(key);
     if (row === undefined || (row.proof.kind === 'private') !== this.#parts.isPrivate(row.module as ModulePath)) return false;
-    if (row.proof.kind === 'private') return this.#isStored(key);
-    return file === 'info' || row.proof.kind !== 'none';
+    const isProved = file === 'info' || row.proof.kind !== 'none';
+    return isProved && this.#isStored(key);
   }
 
-  /** The row of a private file outlives the file: one that was lost is put back. */
+  /** A row outlives its file: one that was lost is put back. */
   async #isStored(key: BlobKey): Promise<boolean> {
     const blob = await this.#parts.store.open(key);
     await blob?.[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { DatabaseTree } from '../protocol/bundle-head.ts';
-import { diskError } from './staging.ts';
+import { diskError, replaceFile } from './staging.ts';
 
 /** Bundles of two years, one a day, each with two trees; each tree costs a tile or two, most of which they share. */
 const TREES_MAX = 1460;
@@ -35,12 +35,7 @@ export function createMadeTrees(file: string): MadeTrees {
     async add(trees) {
       const added = trees.map(({ database, size, root }) => `${database} ${size} ${root}`);
       const kept = [...(await lines()).filter((other) => !added.includes(other)), ...added].slice(-TREES_MAX);
-      try {
-        await writeFile(`${file}.new`, kept.map((text) => `${text}\n`).join(''), { mode: 0o600 });
-        await rename(`${file}.new`, file);
-      } catch (error) {
-        throw diskError(`write ${file}`, error);
-      }
+      await replaceFile(file, kept.map((text) => `${text}\n`).join(''), 0o600);
     },
   };
 }

@@ -24,6 +24,8 @@ const REASON_BYTES_MAX = 2_000;
 export function createProxySource(url: URL, client: OutboundClient, token?: string): ProxySource {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const base = url.href.replace(/\/+$/, '');
+  const shown = new URL(base);
+  [shown.username, shown.password] = ['', ''];
   const ask = <T>(
     request: { readonly resource: string; readonly sizeMaxBytes: number; readonly method?: 'HEAD' },
     take: (answer: OutboundResponse) => Promise<T>,
@@ -42,7 +44,7 @@ export function createProxySource(url: URL, client: OutboundClient, token?: stri
     }, signal);
   };
   return {
-    name: base,
+    name: shown.href.replace(/\/+$/, ''),
     get: (resource, sizeMaxBytes, signal) =>
       ask(
         { resource, sizeMaxBytes },

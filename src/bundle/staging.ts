@@ -1,6 +1,6 @@
 import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { ProxySource } from './proxy-source.ts';
@@ -128,6 +128,18 @@ async function digestOf(path: string): Promise<string | undefined> {
     return sha256.digest('hex');
   } catch {
     return undefined;
+  }
+}
+
+/** Whole, or as it was. @throws {HubError} storage-full, storage-fault */
+export async function replaceFile(path: string, bytes: string | Buffer, mode?: number): Promise<void> {
+  const fresh = `${path}.new`;
+  try {
+    await writeFile(fresh, bytes, { mode });
+    await rename(fresh, path);
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => {});
+    throw diskError(`write ${path}`, error);
   }
 }
 

@@ -6,9 +6,8 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Gate } from '../base/gate.ts';
 import type { ProvedZip, ZipProver, ZipToProve } from '../origin/zip-prover.ts';
-import { codeOf } from '../base/errors.ts';
 import type { BundleEntry, BundleFile } from './bundle-file.ts';
-import { BundleCheck, nothingBeside, type TrustedDatabases } from './check-bundle.ts';
+import { BundleCheck, InParent, nothingBeside, type TrustedDatabases } from './check-bundle.ts';
 import { packVulnerabilityFile } from '../hub/vulnerability-shelf.ts';
 import { diskError } from './staging.ts';
 import { isVulnerabilityFile } from './vulnerability-import.ts';
@@ -47,8 +46,7 @@ export async function verifyBundle(
       else await check.small(entry);
       proved += 1;
     } catch (error) {
-      const lacksParent = isDelta && (codeOf(error) === 'checksum-missing' || codeOf(error) === 'log-invalid');
-      if (!lacksParent) throw error;
+      if (!isDelta || !(error instanceof InParent)) throw error;
       unproved += 1;
     }
     onProgress((doneBytes += entry.sizeBytes), bundle.head.sizeBytes);
@@ -129,7 +127,7 @@ export async function extractBundle(
       await rename(part, path);
       if (isVulnerabilityFile(entry)) await writeFile(`${path}.gz`, await packVulnerabilityFile(await bundle.read(entry)));
     } catch (error) {
-      await rm(part, { force: true });
+      await rm(part, { force: true }).catch(() => {});
       throw diskError(`write ${path}`, error);
     }
     files += 1;

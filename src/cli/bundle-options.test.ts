@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { GoRelease } from '../protocol/go-release.ts';
-import { parseCreated, parseListen, parseSplit } from './bundle-options.ts';
+import { parseCreated, parseListen, parseSplit, readSmallFile } from './bundle-options.ts';
 import { sdkOrders, toolOrders } from './bundle-orders.ts';
 import { readBundleOperands } from './bundle-projects.ts';
 import { UsageError } from './command.ts';
@@ -112,5 +112,27 @@ test('operands are files, trees with every main module in them, and modules', as
     await assert.rejects(read('rsc.io/quote@-x y'), UsageError);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('what may not be read is told, not passed over', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'goyi-unreadable-'));
+  const isRoot = process.geteuid?.() === 0;
+  try {
+    await mkdir(join(folder, 'src/closed'), { recursive: true });
+    await writeFile(join(folder, 'wishes.json'), '{}');
+    await chmod(folder, 0o755);
+    await chmod(join(folder, 'src/closed'), 0);
+    await chmod(join(folder, 'wishes.json'), 0);
+    // Nothing is closed to the superuser.
+    if (isRoot) process.seteuid?.(65_534);
+    await assert.rejects(
+      readBundleOperands(['src'], { folder, messages }),
+      (error) => error instanceof UsageError && /closed: EACCES/.test(error.message),
+    );
+    assert.equal(await readSmallFile(join(folder, 'wishes.json'), 10), undefined);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    await rm(folder, { recursive: true });
   }
 });

@@ -100,9 +100,9 @@ export function parseListen(
   return { host: host === '' ? '0.0.0.0' : host, port: Number(port) };
 }
 
-/** Undefined when there is no such file, or it is longer. */
+/** Undefined when there is no such file, it cannot be read, or it is longer. */
 export async function readSmallFile(path: string, sizeMaxBytes: number): Promise<string | undefined> {
   const stats = await stat(path).catch(() => undefined);
   if (stats?.isFile() !== true || stats.size > sizeMaxBytes) return undefined;
-  return readFile(path, 'utf8');
+  return readFile(path, 'utf8').catch(() => undefined);
 }

@@ -38,7 +38,7 @@ export async function readBundleOperands(
     const stats = await stat(path).catch(() => undefined);
     if (stats === undefined) modules.push(moduleQuery(operand, messages));
     else if (stats.isDirectory()) {
-      const found = await filesBelow(path);
+      const found = await filesBelow(path, messages);
       for (const file of found.goMods) addProject(projects, await readProject(file, file.replace(path, operand), messages));
       for (const file of found.goWorks) await addWorkspace(projects, file, { shown: file.replace(path, operand), messages });
     } else if (path.endsWith('.work')) await addWorkspace(projects, path, { shown: operand, messages });
@@ -116,15 +116,19 @@ interface FoundFiles {
   readonly goWorks: readonly string[];
 }
 
-async function filesBelow(folder: string, depth = 0): Promise<FoundFiles> {
+/** @throws {UsageError} for a folder that cannot be read: what lies in it would be missing inside */
+async function filesBelow(folder: string, messages: Messages, depth = 0): Promise<FoundFiles> {
   const [goMods, goWorks]: [string[], string[]] = [[], []];
   if (depth > DEPTH_MAX) return { goMods, goWorks };
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(messages.bundle.unreadable(folder, String(error.code)), { cause: error });
+  });
+  for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isFile() && entry.name === 'go.mod') goMods.push(path);
     else if (entry.isFile() && entry.name === 'go.work') goWorks.push(path);
     else if (entry.isDirectory() && !entry.name.startsWith('.') && !entry.name.startsWith('_') && !notSources.has(entry.name)) {
-      const below = await filesBelow(path, depth + 1);
+      const below = await filesBelow(path, messages, depth + 1);
       goMods.push(...below.goMods);
       goWorks.push(...below.goWorks);
     }

@@ -9,7 +9,12 @@ export function listeningAt({ listen: { host, port }, tls }: HubConfig): URL {
 /** An http: or https: address without user, query and fragment; undefined for anything else. */
 export function parseHubAddress(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '' && url.hash === ''
+  return url !== undefined &&
+    /^https?:$/.test(url.protocol) &&
+    url.username === '' &&
+    url.password === '' &&
+    url.search === '' &&
+    url.hash === ''
     ? url
     : undefined;
 }

@@ -112,6 +112,18 @@ test('bad files are fetched again, missing ones forgotten, unknown ones proved, 
   assert.deepEqual({ ...(await scrub(bench)), sizeBytes: 0 }, { ...none, checked: 10, sizeBytes: 0 });
 });
 
+test('a row that an import has written before its file has its name is not forgotten', async () => {
+  await using bench = await filled();
+  const { store, metadata } = bench;
+  const key = keyOf(modules.a, 'zip');
+  const row = await metadata.file(key);
+  assert.ok(row !== undefined);
+  await metadata.recordFile({ ...row, fingerprint: '' });
+  await store.remove(key);
+  assert.equal((await scrub(bench)).missing, 0);
+  assert.deepEqual(await metadata.file(key), { ...row, fingerprint: '' });
+});
+
 test('a database that cannot be asked, or a transport that denies a record, condemns no file', async () => {
   await using bench = await filled();
   bench.database.down = true;

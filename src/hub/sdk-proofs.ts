@@ -15,6 +15,8 @@ export interface SdkProofsParts {
   readonly station: Pick<Station, 'answer'>;
   /** Of the database that proves what this hub serves. */
   readonly key: VerifierKey;
+  /** Whether this hub may have archives besides, which no database knows. */
+  readonly isMirrored: boolean;
 }
 
 /** A few KiB each. */
@@ -23,13 +25,15 @@ const PROOFS_KEPT_MAX = 200;
 /** Proofs that the checksum database has the modules of which archives of Go are made, for who has nothing but the database's key. */
 export class SdkProofs {
   readonly key: VerifierKey;
+  readonly isMirrored: boolean;
   readonly #station: SdkProofsParts['station'];
   /** A proof holds for ever. */
   readonly #proofs = boundedCache<string, LogProof>(PROOFS_KEPT_MAX);
 
-  constructor({ station, key }: SdkProofsParts) {
+  constructor({ station, key, isMirrored }: SdkProofsParts) {
     this.#station = station;
     this.key = key;
+    this.isMirrored = isMirrored;
   }
 
   /** @throws {HubError} not-found when there is no record, and as {@link Station.answer} */

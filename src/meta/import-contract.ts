@@ -52,6 +52,19 @@ function imports(make: Make): void {
     assert.equal(await metadata.setting('imported'), undefined);
   });
 
+  test('or a private version came with other content meanwhile', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const row = { ...rowOf(2), proof: { kind: 'private' }, h1: 'h1:one' } as const;
+    const change = { ...changeTo(10, undefined), rows: [rowOf(1), row] };
+    await metadata.recordFile({ ...row, h1: 'h1:other' });
+    assert.equal(await metadata.recordImport(change), false);
+    assert.equal(await metadata.file(rowOf(1).key), undefined);
+    assert.equal(await metadata.head('sum.golang.org'), undefined);
+    await metadata.recordFile(row);
+    assert.equal(await metadata.recordImport(change), true);
+  });
+
   test('of two heads both move, or neither does', async () => {
     await using bench = await make();
     const { metadata } = bench;

@@ -188,7 +188,7 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   /** Files of public modules whose last use (or storing) is before the cutoff, oldest first; `after` is the last one of the page before. */
   filesUnusedSince(cutoffMs: number, limit: number, after?: Pick<UnusedFile, 'key' | 'lastUsedAtMs'>): Promise<readonly UnusedFile[]>;
 
-  /** Everything of an import in one transaction, or nothing: false when a kept head is not the expected one any more. @throws {HubError} as {@link advanceHead} */
+  /** Everything of an import in one transaction, or nothing: false when a kept head is not the expected one any more, or a private version is here with other content. @throws {HubError} as {@link advanceHead} */
   recordImport(change: ImportChange): Promise<boolean>;
 
   answer(name: string): Promise<AnswerRow | undefined>;

@@ -21,7 +21,7 @@ import type { OwnAppended, OwnEntry, OwnTile } from './own-log.ts';
 import { AccessWrites } from './sqlite-access.ts';
 import { JobWrites } from './sqlite-jobs.ts';
 import { OwnLogWrites } from './sqlite-own-logs.ts';
-import { headOf, integer, valuesOfFile } from './sqlite-rows.ts';
+import { fileOf, headOf, integer, valuesOfFile } from './sqlite-rows.ts';
 import { Prepared } from './sqlite-prepared.ts';
 
 /** More queries than this are not kept: the oldest go. Looked after at the first answer of a process, and every so many answers. */
@@ -73,10 +73,19 @@ export class SqliteWrites {
   recordImport({ rows, heads, settings }: ImportChange, nowUs: number): boolean {
     // What refuses comes before what writes.
     for (const { next, expectedTreeSize } of heads) if (!this.#mayAdvance(next, expectedTreeSize)) return false;
+    if (rows.some((row) => this.#contradicts(row))) return false;
     for (const { next } of heads) this.#writeHead(next);
     for (const row of rows) this.recordFile(row, nowUs);
     for (const [name, value] of Object.entries(settings)) this.recordSetting(name, value);
     return true;
+  }
+
+  /** Somebody stored the same private version with other content meanwhile: what was served once stays what it is. */
+  #contradicts({ key, proof, h1 }: FileRow): boolean {
+    if (proof.kind !== 'private' || h1 === undefined) return false;
+    const found = this.#prepared.get('file', key);
+    const kept = found && fileOf(found);
+    return kept?.proof.kind === 'private' && kept.h1 !== undefined && kept.h1 !== h1;
   }
 
   keep(key: BlobKey, bytes: Uint8Array, nowMs: number): void {

@@ -86,7 +86,7 @@ test('a head counts when a trusted key signed it, and nothing but that signature
   assert.equal(openBundleHead(signNote(formatBundleHead(head), own, other), [own.verifier]).ok, false);
 });
 
-for (const database of ['sum.golang.org', 'sum.golang.org/lookup', '../x', 'SUM GOLANG'])
+for (const database of ['sum.golang.org', 'SUM.golang.org', 'sum.golang.org/lookup', '../x', 'SUM GOLANG'])
   test(`no log of a hub is called ${database} beside sum.golang.org`, () => {
     const own = { ...head.tree, database };
     assert.equal(parseBundleHead(formatBundleHead({ ...head, own })).ok, false);

@@ -118,9 +118,9 @@ export function parseBundleHead(text: string): Parsed<BundleHead> {
   return parsed(head);
 }
 
-/** One would have its files among those of the other. */
+/** One would have its files among those of the other; names are folders, and a disk may ignore case. */
 function isBelow(name: string | undefined, other: string | undefined): boolean {
-  return name !== undefined && other !== undefined && `${name}/`.startsWith(`${other}/`);
+  return name !== undefined && other !== undefined && `${name}/`.toLowerCase().startsWith(`${other}/`.toLowerCase());
 }
 
 /** Whose records it has. */

@@ -18,6 +18,7 @@ const facts: FrontPageFacts = {
       { release: 'go1.26.8', platforms: ['darwin-arm64', 'linux-amd64'] },
       { release: 'go1.25.14', platforms: ['linux-amd64'] },
     ],
+    hasOfficial: false,
     executables: ['goyi-linux-x64'],
   },
 };
@@ -48,7 +49,10 @@ test('who has no Go finds the line that installs it, and which SDKs are here', (
   assert.match(text, /Here at once: go1\.26\.8 darwin-arm64, linux-amd64 go1\.25\.14 linux-amd64 .*The newest is go1\.27\.4\./);
   assert.match(frontPage(facts, { language: 'zh', system: 'other' }), /<a href="dl\/goyi\/goyi-linux-x64">goyi-linux-x64<\/a>/);
   const none = textOf(
-    frontPage({ ...facts, sdks: { newest: undefined, stored: [], executables: [] } }, { language: 'en', system: 'other' }),
+    frontPage(
+      { ...facts, sdks: { newest: undefined, stored: [], hasOfficial: false, executables: [] } },
+      { language: 'en', system: 'other' },
+    ),
   );
   assert.match(none, /None is stored yet/);
   assert.doesNotMatch(textOf(frontPage({ ...facts, sdks: undefined }, { language: 'en', system: 'other' })), /None is stored|Here at once/);
@@ -110,7 +114,7 @@ test('whatever the facts hold, it is text on the page', () => {
       verifyOff: false,
       ready: false,
       degraded: [evil],
-      sdks: { newest: evil, stored: [{ release: evil, platforms: [evil] }], executables: [evil] },
+      sdks: { newest: evil, stored: [{ release: evil, platforms: [evil] }], hasOfficial: false, executables: [evil] },
     },
     { language: 'en', system: 'other' },
   );

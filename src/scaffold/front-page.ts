@@ -22,6 +22,8 @@ export interface SdksHere {
   readonly newest: string | undefined;
   /** What would be sent at once. */
   readonly stored: readonly { readonly release: string; readonly platforms: readonly string[] }[];
+  /** Whether one of them is of the Go project itself, which no checksum database knows. */
+  readonly hasOfficial: boolean;
   /** Names of goyi's own executables. */
   readonly executables: readonly string[];
 }

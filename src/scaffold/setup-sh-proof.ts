@@ -10,19 +10,33 @@
  */
 import type { VerifierKey } from '../protocol/note.ts';
 
-/** Of `key` as the script holds it: nothing where there is none. */
-export function proofPart(key: VerifierKey | undefined): string {
+/** What the script knows of the archives of a hub before it asks for any. */
+export interface SdkProving {
+  /** Of the checksum database that proves them. */
+  readonly key: VerifierKey;
+  /** Some may be of the Go project itself, of which no database has a record. */
+  readonly isMirrored: boolean;
+}
+
+/** Nothing is proved where there is no key. */
+export function proofPart(proving: SdkProving | undefined): string {
+  const key = proving?.key;
+  const origin = proving === undefined || proving.isMirrored ? 'official' : 'toolchain-module';
   const pem = key === undefined ? '' : key.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
-  return script.replaceAll('@KEY@', `'${pem}'`).replaceAll('@DATABASE@', `'${key?.name ?? ''}'`);
+  return script
+    .replaceAll('@KEY@', `'${pem}'`)
+    .replaceAll('@DATABASE@', `'${key?.name ?? ''}'`)
+    .replaceAll('@ORIGIN@', origin);
 }
 
 const script = String.raw`
-# Below $work/go lies what was unpacked. Sets proved, origin, and what the receipt says.
+# Below $work/go lies what was unpacked. Sets proved, origin, and what the receipt says. What the hub says of an archive counts only where it may have others
+# than those that the database knows, and one of those comes with its proof or not at all: whoever can change the archive can withhold the proof.
 prove_go() {
   proved=
-  origin=official
+  origin=@ORIGIN@
   database=@DATABASE@
-  if list_releases && printf '%s' "$list" | tr -d '\n' | tr '{}' '\n\n' | grep -F "\"$name.tar.gz\"" | grep -q toolchain-module; then origin=toolchain-module; fi
+  if [ "$origin" = official ] && list_releases && printf '%s' "$list" | tr -d '\n' | tr '{}' '\n\n' | grep -F "\"$name.tar.gz\"" | grep -q toolchain-module; then origin=toolchain-module; fi
   if [ "$origin" = official ] || [ -z "$database" ]; then
     say "compared with the SHA-256 that the hub gives; there is no proof of this archive in a checksum database" \
       "已与本站给出的 SHA-256 比对；校验数据库中没有此归档的证明"
@@ -33,9 +47,11 @@ prove_go() {
       "已与本站给出的 SHA-256 比对；若有 openssl 3，还可由 $database 证明"
     return 0
   fi
-  mkdir "$work/check" && fetch "$hub/dl/$name.tar.gz.tlog-proof" >"$work/check/proof" || {
-    say "compared with the SHA-256 that the hub gives; the hub cannot give the proof of $database" "已与本站给出的 SHA-256 比对；本站无法给出 $database 的证明" >&2
-    return 0
+  mkdir "$work/check" || { not_written "$work/check"; return 7; }
+  fetch "$hub/dl/$name.tar.gz.tlog-proof" >"$work/check/proof" || {
+    say "the hub does not give the proof of $database that it has Go $release on record: nothing was installed; try again later" \
+      "本站没有给出 $database 记录了 Go $release 的证明：未安装任何内容，请稍后再试" >&2
+    return 6
   }
   if ! (cd "$work/check" && check_proof && check_files); then
     say "the files of Go $release are not those that $database has on record: nothing was installed" "Go $release 的文件与 $database 的记录不符：未安装任何内容" >&2

@@ -116,8 +116,12 @@ unpack_go() {
     *[!0-9a-f]* | '') say "the hub answers no SHA-256 of Go $release" "本站没有给出 Go $release 的 SHA-256" >&2; return 5 ;;
   esac
   fetch_archive || return
-  tar -C "$work" -xzf "$archive" && [ -x "$work/go/bin/go" ] || { rm -f "$archive"; not_written "$work"; return 7; }
-  prove_go || { rm -f "$archive"; return 5; }
+  tar -C "$work" -xzf "$archive" go && [ -x "$work/go/bin/go" ] || { rm -f "$archive"; not_written "$work"; return 7; }
+  prove_go || {
+    code=$?
+    [ "$code" = 6 ] || rm -f "$archive"
+    return "$code"
+  }
   write_receipt >"$work/go/.goyi-sdk.json" || { not_written "$work"; return 7; }
   remember_sdk "sdk $name" && mv "$work/go" "$sdks/$name" || { not_written "$sdks/$name"; return 7; }
   rm -rf "$work" "$archive"

@@ -5,10 +5,9 @@
  * What a person set before is kept in a file of undo lines, `NAME=VALUE` or `-NAME` for what was not set; it is written once, before the first
  * change, and put back by `--undo`.
  */
-import type { VerifierKey } from '../protocol/note.ts';
 import { type ClientFacts, type ClientProfile, clientProfiles, clientSettings } from './client-settings.ts';
 import { profilePart } from './setup-sh-profile.ts';
-import { proofPart } from './setup-sh-proof.ts';
+import { proofPart, type SdkProving } from './setup-sh-proof.ts';
 import { sdkPart } from './setup-sh-sdk.ts';
 
 /** A word of the shell that stands for just this text. */
@@ -16,9 +15,9 @@ export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** `sdkKey`: of the checksum database that proves the SDKs of this hub; undefined where nothing is proved. */
-export function setupScript(facts: ClientFacts, sdkKey?: VerifierKey): string {
-  const parts = [sdkPart, proofPart(sdkKey), profilePart].join('\n');
+/** `proving`: how the SDKs of this hub are proved; undefined where nothing is. */
+export function setupScript(facts: ClientFacts, proving?: SdkProving): string {
+  const parts = [sdkPart, proofPart(proving), profilePart].join('\n');
   const filled: Readonly<Record<string, string>> = {
     '@{': '${',
     '@ADDRESS@': shellQuote(facts.address),

@@ -15,6 +15,7 @@ import type { ClientFacts } from '../scaffold/client-settings.ts';
 import type { SdksHere } from '../scaffold/front-page.ts';
 import { powerShellSetupScript } from '../scaffold/setup-ps1.ts';
 import { setupScript } from '../scaffold/setup-sh.ts';
+import type { SdkProving } from '../scaffold/setup-sh-proof.ts';
 import type { AddressRange } from './address-set.ts';
 import { Api, isApiTarget } from './api.ts';
 import { Briefly } from './briefly.ts';
@@ -308,11 +309,18 @@ export class Answering {
   }
 
   /** Open to everybody, as the page is that names it: a client has no token before it is set up. */
-  #setup(exchange: Exchange, shell: 'sh' | 'powershell'): void {
+  async #setup(exchange: Exchange, shell: 'sh' | 'powershell'): Promise<void> {
     const facts = this.#clientFacts(exchange);
     const [type, script] =
-      shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, this.#parts.sdkProofs?.key)] : [TEXT, powerShellSetupScript(facts)];
+      shell === 'sh' ? [SHELL_SCRIPT, setupScript(facts, await this.#sdkProving())] : [TEXT, powerShellSetupScript(facts)];
     sendText(this.#sender, exchange, 200, type, script, ['Cache-Control', NO_STORE, 'Vary', 'Host']);
+  }
+
+  async #sdkProving(): Promise<SdkProving | undefined> {
+    const { sdkProofs } = this.#parts;
+    if (sdkProofs === undefined) return undefined;
+    const isMirrored = sdkProofs.isMirrored || (await this.#sdksHere.get())?.hasOfficial === true;
+    return { key: sdkProofs.key, isMirrored };
   }
 
   #text(exchange: Exchange, body: string, headers: readonly string[] = []): void {

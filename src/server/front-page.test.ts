@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SdkName } from '../protocol/go-release.ts';
+import { generateSignerKey } from '../protocol/note.ts';
+import type { SdkOrigin } from '../protocol/sdk-manifest.ts';
+import { ask, startHub } from './fake-station.ts';
 import { frontPageFor, wantsHtml } from './front-page.ts';
 
 const accepts = [
@@ -30,3 +34,23 @@ for (const { agent, first } of agents) {
     assert.ok(/<pre[^>]*><code>(curl|irm) /.exec(page)?.[1] === first);
   });
 }
+
+test('setup.sh asks for the proof of every SDK unless this hub has some that no database knows', async () => {
+  const proofs = { key: generateSignerKey('sum.test.example').signer.verifier, prove: () => Promise.reject(new Error('not asked')) };
+  const name = { release: 'go1.26.8', os: 'linux', arch: 'amd64' } as SdkName;
+  const manifest = { name, sha256: '0'.repeat(64), sizeBytes: 1, fingerprint: '' };
+  const official: SdkOrigin = { kind: 'official', index: 'https://a.example/', mirror: 'https://a.example/' };
+  for (const [isMirrored, listed, origin] of [
+    [false, [], 'toolchain-module'],
+    [true, [], 'official'],
+    [false, [{ name, manifest: { ...manifest, origin: official } }], 'official'],
+  ] as const) {
+    const sdks = { list: async () => listed, describe: () => Promise.reject(new Error('no')), open: () => Promise.reject(new Error('no')) };
+    const hub = await startHub({ sdks, sdkProofs: { ...proofs, isMirrored } });
+    try {
+      assert.match((await ask(hub.port, '/setup.sh')).body.toString(), new RegExp(`\n  origin=${origin}\n`));
+    } finally {
+      await hub.stop();
+    }
+  }
+});

@@ -61,6 +61,7 @@ function sdksHere(listed: readonly ListedSdk[], executables: readonly string[]):
       const platforms = sdks.flatMap(({ name, manifest }) => (manifest === undefined ? [] : [`${name.os}-${name.arch}`]));
       return platforms.length === 0 ? [] : [{ release, platforms }];
     }),
+    hasOfficial: listed.some(({ manifest }) => manifest?.origin.kind === 'official'),
     executables,
   };
 }

@@ -16,7 +16,7 @@ export interface SdkAnswersParts {
   readonly sdks: Pick<SdkShelf, 'list' | 'describe' | 'open'>;
   readonly executables: Pick<Executables, 'list' | 'open'>;
   /** Undefined: nothing is verified here. */
-  readonly sdkProofs?: Pick<SdkProofs, 'key' | 'prove'> | undefined;
+  readonly sdkProofs?: Pick<SdkProofs, 'key' | 'isMirrored' | 'prove'> | undefined;
   readonly publicUrl: string | undefined;
   readonly secure: boolean;
 }

@@ -48,7 +48,7 @@ export type FileChanges = ReadonlyMap<string, Buffer | undefined>;
 
 export async function filesOf(bundle: BundleFile): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
-  for (const entry of bundle.entries) files.set(entry.name, await bundle.read(entry));
+  for (const entry of bundle.entries) if (entry.carried) files.set(entry.name, await bundle.read(entry));
   return files;
 }
 
@@ -62,9 +62,11 @@ export async function resigned(
     if (bytes === undefined) all.delete(name);
     else all.set(name, bytes);
   }
-  const entries = [...all]
-    .map(([name, bytes]) => ({ name, sizeBytes: bytes.length, sha256: hash('sha256', bytes), carried: true }))
-    .toSorted((x, y) => (x.name < y.name ? -1 : 1));
+  const inherited = honest.entries.filter(({ name, carried }) => !carried && !changes.has(name));
+  const changed = [...all].map(([name, bytes]) => ({ name, sizeBytes: bytes.length, sha256: hash('sha256', bytes), carried: true }));
+  const entries = [...changed, ...inherited.map(({ name, sizeBytes, sha256 }) => ({ name, sizeBytes, sha256, carried: false }))].toSorted(
+    (x, y) => (x.name < y.name ? -1 : 1),
+  );
   const { created, source, database, tree, own, parent } = honest.head;
   const content = { head: { created, source, database, tree, own, parent }, entries, source: (name: string) => all.get(name) as Buffer };
   await writeBundle(content, { file, signer, partBytesMax: undefined, onBytes: () => {} }, AbortSignal.timeout(10_000));

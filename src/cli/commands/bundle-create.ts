@@ -93,9 +93,11 @@ async function requestOf(config: HubConfig, since: CreateRequest['since'], invoc
     parseSplit(flags['split'], invocation),
   ];
   const [database, own] = [databaseOf(config), await ownLogOf(config, invocation)];
+  const file = resolve(folder, String(flags['out']));
+  if (since?.file.replace(/\.001$/, '') === file) throw new UsageError(messages.bundle.outIsSince(file));
   const before = since?.head.own?.database;
   if (before !== undefined && before !== own?.key.name) throw new UsageError(messages.bundle.needPrivate(before));
-  const wished = await readWishes(invocation);
+  const wished = await readWishes(config, own, invocation);
   const isNamed = ['trusted', 'vulndb', 'sdk', 'tools'].some((flag) => flags[flag] !== undefined);
   const isBare = operands.length === 0 && !isNamed && wished === undefined;
   const { projects, modules } = await readBundleOperands(isBare ? ['.'] : operands, { folder, messages });
@@ -108,7 +110,7 @@ async function requestOf(config: HubConfig, since: CreateRequest['since'], invoc
     tools,
     stored: flags['trusted'] === true ? { admits: admittedBy(config, own) } : undefined,
     withLatest: flags['with-latest'] === true,
-    file: resolve(folder, String(flags['out'])),
+    file,
     created,
     database,
     own,
@@ -124,20 +126,28 @@ function admittedBy(config: HubConfig, own: CreateRequest['own']): (module: Modu
   return (module) => own?.isPrivate(module) === true || names.of(module).kind === 'public';
 }
 
-/** What a hub inside asks for. @throws {UsageError} */
-async function readWishes({
-  flags,
-  folder,
-  messages,
-}: Invocation): Promise<{ readonly modules: readonly ModuleQuery[]; readonly trees: readonly WishTree[] } | undefined> {
+/**
+ * What a hub inside asks for. A list that a hub wrote has no private names in it, and nobody signs it: who carries it must not choose which private modules go in.
+ * @throws {UsageError}
+ */
+async function readWishes(
+  config: HubConfig,
+  own: CreateRequest['own'],
+  { flags, folder, messages, terminal }: Invocation,
+): Promise<{ readonly modules: readonly ModuleQuery[]; readonly trees: readonly WishTree[] } | undefined> {
   const { wishes: file } = flags;
   if (typeof file !== 'string') return undefined;
   const text = await readSmallFile(resolve(folder, file), WISHES_BYTES_MAX);
   const read = text === undefined ? undefined : parseWishList(text);
   if (read?.ok !== true) throw new UsageError(messages.bundle.badWishes(file, read?.reason ?? 'ENOENT'));
+  const names = privateNamesOf(config);
   const modules = read.value.wishes.flatMap(({ module, version }): readonly ModuleQuery[] => {
     const path = parseModulePath(module);
     if (!path.ok) return [];
+    if (own?.isPrivate(path.value) === true || names.of(path.value).kind !== 'public') {
+      terminal.aside(messages.bundle.privateWish(module));
+      return [];
+    }
     // The go command looks for a module at every prefix of an import path.
     return [{ path: path.value, query: version ?? 'latest', orAbove: true }];
   });

@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { formatWishList } from '../../api/wishes.ts';
 import type { BundleFile } from '../../bundle/bundle-file.ts';
 import { newestAgeDays } from '../../bundle/imported-bundles.ts';
+import { replaceFile } from '../../bundle/staging.ts';
 import type { BundleBackends } from '../bundle-backends.ts';
 import { trustedDatabasesOf } from '../bundle-databases.ts';
 import { keyFilesOf, openOperand, parseKeys, parseListen, trustedKeysOf } from '../bundle-options.ts';
@@ -87,6 +87,8 @@ const serveCommand: CommandSpec = {
   run: (invocation) =>
     withBundle(invocation, async ({ bundle, bundles }) => {
       const { terminal, messages, flags, signal } = invocation;
+      const listen = parseListen(flags['listen'], invocation);
+      if (bundle.head.own !== undefined && !/^(?:127\.|::1$|localhost$)/.test(listen.host)) terminal.aside(messages.bundle.servesPrivate);
       const told = {
         onListening: (address: string) => {
           terminal.value({ address });
@@ -94,7 +96,7 @@ const serveCommand: CommandSpec = {
         },
         onFault: (reason: string) => terminal.aside(`goyi: ${reason}`),
       };
-      await bundles.serve(bundle, parseListen(flags['listen'], invocation), told, signal);
+      await bundles.serve(bundle, listen, told, signal);
       return exitCodes.done;
     }),
 };
@@ -152,7 +154,7 @@ const wishesCommand: CommandSpec = {
         return exitCodes.done;
       }
       const file = resolve(folder, out);
-      await writeFile(file, formatWishList(list));
+      await replaceFile(file, formatWishList(list));
       terminal.value({ ok: true, file, wishes: list.wishes.length });
       for (const { module, version } of list.wishes) terminal.line(version === null ? module : `${module}@${version}`);
       terminal.aside(messages.bundle.wishes(list.wishes.length, out));

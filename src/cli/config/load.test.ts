@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { generateSignerKey } from '../../protocol/note.ts';
 import { en } from '../messages/en.ts';
 import { zh } from '../messages/zh.ts';
 import { formatEffective } from './effective.ts';
@@ -219,6 +220,10 @@ const single = [
   },
   { text: 'checksumDatabases: [sum.example.org]', fault: /known key/ },
   { text: 'checksumDatabases: [sum.golang.org, sum.golang.google.cn]', fault: /checksumDatabases.1: the same checksum database/ },
+  {
+    text: `checksumDatabases: [sum.golang.org, ${generateSignerKey('Sum.Golang.org').signer.verifier.text}]`,
+    fault: /checksumDatabases.1: the same checksum database/,
+  },
   { text: 'checksumDatabases: "sum.golang.org+033de0ae+AAAA"', fault: /as in GOSUMDB/ },
   { text: 'outbound: {proxy: "socks5://a.example"}', fault: /address of a proxy/ },
   { text: 'tls: {keyFile: k}', fault: /needs a certFile/ },

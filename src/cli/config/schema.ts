@@ -339,8 +339,10 @@ function checkDatabases(entries: readonly string[]): Read<unknown> {
     if (entry.includes('|')) return { ok: false, say: (m) => m.config.bars, entry: index };
     const read = parseChecksumDatabaseEntry(entry);
     if (!read.ok) return { ok: false, say: (m) => m.config.badDatabase(read.reason), entry: index };
-    if (names.has(read.value.name)) return { ok: false, say: (m) => m.config.databaseTwice, entry: index };
-    names.add(read.value.name);
+    // Names are folders, and a disk may ignore case.
+    const name = read.value.name.toLowerCase();
+    if (names.has(name)) return { ok: false, say: (m) => m.config.databaseTwice, entry: index };
+    names.add(name);
   }
   return { ok: true, value: undefined };
 }

@@ -55,6 +55,7 @@ export const zh = {
   needPatterns: '配置里没有私有模块的规则：写成 --private=PATTERNS',
   needPrivate: (database: string): string =>
     `--since 的 bundle 带有由 ${database} 证明的私有模块：请同样给出 --private（及它的 --own-key）`,
+  outIsSince: (file: string): string => `--out 就是 --since 的 bundle：${file} 会被盖掉，而内网先要有它，才能纳入新的`,
   badPrivate: (text: string, reason: string): string =>
     `--private ${text} 不是模块模式${reason === '' ? '，而是文件或目录：写成 --private=PATTERNS' : `：${reason}`}`,
   badSplit: (text: string): string => `--split ${text} 要写成 1M 到 1000G 的整数，例如 4G`,
@@ -65,6 +66,7 @@ export const zh = {
   badVulndb: (text: string): string => `--vulndb ${text} 既不是目录、zip 文件，也不是 http(s) 地址`,
   badKey: (reason: string): string => `公钥不对：${reason}`,
   badWishes: (file: string, reason: string): string => `${file} 不是 goyi bundle wishes 写出的请求文件：${reason}`,
+  privateWish: (module: string): string => `不理会对 ${module} 的请求：它是私有模块，请求文件里不会有；要装就自己写上`,
   needTwo: '要给出两个 bundle',
   planning: (goMods: number): string => `读取模块图：${goMods} 个文件`,
   planned: (versions: number, zips: number): string => `计划：${versions} 个模块版本，其中 ${zips} 个带源码 zip`,
@@ -98,6 +100,7 @@ export const zh = {
   listedVulnerabilities: (entries: number): string => `漏洞数据库，${entries} 条`,
   differs: (added: number, gone: number): string => `新增 ${added} 个，少了 ${gone} 个`,
   extracted: (files: number, folder: string): string => `解出 ${files} 个文件；GOPROXY=file://${folder}/modules`,
+  servesPrivate: '注意：这个 bundle 带有私有模块，能访问此地址的人都能读：这里不看令牌，要分人就纳入 hub',
   serving: (address: string): string => `正在提供：GOPROXY=${address}`,
   wishes: (count: number, file: string): string => `${count} 个请求写进 ${file}；在外面运行 goyi bundle create --wishes ${file}`,
   imported: (files: number, size: string, present: number): string => `已纳入 ${files} 个新文件，${size}；${present} 个原来就有`,
@@ -166,6 +169,7 @@ export const en: typeof zh = {
   needPatterns: 'the configuration has no rules on private modules: write --private=PATTERNS',
   needPrivate: (database) =>
     `the bundle of --since carries private modules that ${database} proves: give --private (and its --own-key) here as well`,
+  outIsSince: (file) => `--out is the bundle of --since: ${file} would be overwritten, and inside it is needed before the new one`,
   badPrivate: (text, reason) =>
     `--private ${text} is no pattern of modules${reason === '' ? ', but a file or folder: write --private=PATTERNS' : `: ${reason}`}`,
   badSplit: (text) => `--split ${text} has to be a whole number from 1M to 1000G, such as 4G`,
@@ -176,6 +180,8 @@ export const en: typeof zh = {
   badVulndb: (text) => `--vulndb ${text} is no folder, zip file or http(s) address`,
   badKey: (reason) => `that is no public key: ${reason}`,
   badWishes: (file, reason) => `${file} is no request file of goyi bundle wishes: ${reason}`,
+  privateWish: (module) =>
+    `the wish for ${module} is passed over: it is private, and no hub writes that down; name it yourself if it is to be carried`,
   needTwo: 'name two bundles',
   planning: (goMods) => `reading the module graph: ${n(goMods, 'file')}`,
   planned: (versions, zips) => `plan: ${n(versions, 'module version')}, ${zips} of them with their source`,
@@ -208,6 +214,8 @@ export const en: typeof zh = {
   listedVulnerabilities: (entries) => `a vulnerability database of ${n(entries, 'entry', 'entries')}`,
   differs: (added, gone) => `${added} added, ${gone} gone`,
   extracted: (files, folder) => `wrote ${n(files, 'file')}; GOPROXY=file://${folder}/modules`,
+  servesPrivate:
+    'note: this bundle carries private modules, and whoever reaches this address may read them: no token is asked for; a hub that imports it does ask',
   serving: (address) => `serving GOPROXY=${address}`,
   wishes: (count, file) => `wrote ${n(count, 'wish', 'wishes')} to ${file}; outside, run goyi bundle create --wishes ${file}`,
   imported: (files, size, present) => `took in ${n(files, 'new file')}, ${size}; ${present} were here already`,
