@@ -21,11 +21,11 @@ export function isNetrcToken(text: string): boolean {
   return text.length <= NETRC_TOKEN_LENGTH_MAX && /^[\w.~+/-]+=*$/.test(text);
 }
 
-/** Of the hub at `address`, as the go command of `goVersion` (`go1.26.8`) looks for it: since Go 1.24 with the port that the address names. */
+/** Of the hub at `address`, as the go command of `goVersion` (`go1.26.8`) looks for it: since Go 1.20 with the port that the address names. */
 export function netrcMachine(address: string, goVersion: string): string {
   const host = address.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
   const minor = Number(/^go1\.(\d+)/.exec(goVersion)?.[1] ?? 99);
-  return minor >= 24 ? host : host.replace(/:\d+$/, '');
+  return minor >= 20 ? host : host.replace(/:\d+$/, '');
 }
 
 /** `token` may be whatever stands in its place when the entry is shown. */

@@ -112,13 +112,13 @@ put_netrc() {
   write_netrc "$netrc_mode" netrc_with_block || { not_written "$file"; return 7; }
 }
 
-# Since Go 1.24 the go command looks for the port as well, where the address has one.
+# Since Go 1.20 the go command looks for the port as well, where the address has one.
 find_machine() {
   machine=@{hub#https://}
   machine=@{machine%%/*}
   if [ ! -x "@{go:-}" ]; then return 0; fi
   case "$(GOTOOLCHAIN=local "$go" version | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')" in
-    [0-9] | 1[0-9] | 2[0-3]) machine=$(printf '%s' "$machine" | sed 's/:[0-9]*$//') ;;
+    [0-9] | 1[0-9]) machine=$(printf '%s' "$machine" | sed 's/:[0-9]*$//') ;;
   esac
 }
 
