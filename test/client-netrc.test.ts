@@ -1,7 +1,6 @@
 // `setup.sh --netrc` and `goyi env --netrc` in front of a closed hub with TLS: the real go command gets in with nothing else, and the file of this user is
 // left as it was in every other respect.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
 import { chmod, chown, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, get } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -9,12 +8,12 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { absolute, isHere } from './support/bare-home.ts';
+import { Colleague } from './support/colleague.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { address, makeModule, type SyntheticModule } from './support/synthetic-module.ts';
 import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
 
 const tls = (name: string): string => fileURLToPath(new URL(`../testdata/tls/${name}`, import.meta.url));
-const goyi = [process.execPath, fileURLToPath(new URL('../bin/goyi.mjs', import.meta.url)), 'env'];
 const shells = ['sh', 'dash', 'bash', 'busybox sh', 'zsh --emulate sh'].filter((shell) => isHere(shell.split(' ')[0] ?? ''));
 const OPEN = '# >>> goyi netrc >>>\n';
 const CLOSE = '# <<< goyi netrc <<<\n';
@@ -27,119 +26,9 @@ let script = '';
 let secret: SyntheticModule;
 let token = '';
 let otherToken = '';
-let homes = 0;
 
-interface Ran {
-  readonly code: number;
-  readonly output: string;
-}
-
-type Env = Readonly<Record<string, string>>;
-
-/** A new colleague, who sets up with one of the two. */
-class Colleague {
-  readonly home: string;
-  readonly netrc: string;
-  readonly #tool: string;
-
-  private constructor(home: string, tool: string) {
-    this.home = home;
-    this.netrc = join(home, '.netrc');
-    this.#tool = tool;
-  }
-
-  static async arrive(tool: string, netrc?: string): Promise<Colleague> {
-    homes += 1;
-    const colleague = new Colleague(join(world.folder, `home${homes}`), tool);
-    await mkdir(colleague.home);
-    if (netrc !== undefined) await writeFile(colleague.netrc, netrc, { mode: 0o600 });
-    return colleague;
-  }
-
-  setUp(args: readonly string[] = ['--netrc'], env: Env = { GOYI_TOKEN: token }, wrap: readonly string[] = [], at = url): Promise<Ran> {
-    return this.#tool === 'goyi'
-      ? this.run([...wrap, ...goyi, ...args, ...(args.includes('--undo') ? [] : ['--hub', at])], env)
-      : this.run([...wrap, ...absolute(this.#tool), '-s', '--', ...args], env, script.replaceAll(url, at));
-  }
-
-  /** Either of the two puts back what the other changed. */
-  async undoneBy(tool: string): Promise<void> {
-    const { code, output } = await new Colleague(this.home, tool).setUp(['--undo'], {});
-    assert.equal(code, 0, output);
-    assert.equal(await this.settings(), '');
-  }
-
-  /** At a terminal, where `keys` are pressed once `question` is there; what comes after it is shown by the terminal itself. */
-  async atTerminal(keys: string, after: string): Promise<string> {
-    await writeFile(join(this.home, 'setup.sh'), script);
-    const words = this.#tool === 'goyi' ? [...goyi, '--hub', url] : [...absolute(this.#tool), 'setup.sh'];
-    const line = `trap : INT; ${words.map((word) => `'${word}'`).join(' ')} --netrc; echo "code $?"; ${after}`;
-    const child = spawn('script', ['-q', '-e', '-c', line, '/dev/null'], { cwd: this.home, env: this.#env({}) });
-    let output = '';
-    let pressed = false;
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-      if (pressed || !output.includes('(not shown)')) return;
-      pressed = true;
-      child.stdin.write(keys);
-    });
-    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
-    await new Promise((resolve) => child.once('close', resolve));
-    clearTimeout(timer);
-    return output;
-  }
-
-  run(words: readonly string[], env: Env = {}, input = ''): Promise<Ran> {
-    const [command = '', ...args] = words;
-    return new Promise((resolve) => {
-      // Away from the terminal of whoever runs the tests.
-      const child = execFile(
-        'setsid',
-        ['-w', command, ...args],
-        { cwd: this.home, env: this.#env(env), timeout: 60_000 },
-        (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }),
-      );
-      child.stdin?.on('error', () => {}).end(input);
-    });
-  }
-
-  async download(env: Env = {}): Promise<Ran> {
-    await this.run(['go', 'clean', '-modcache']);
-    return this.run(['go', 'mod', 'download', `${secret.path}@${secret.version}`], env);
-  }
-
-  read(): Promise<string> {
-    return readFile(this.netrc, 'latin1').catch(() => 'none');
-  }
-
-  async mode(): Promise<string> {
-    return ((await stat(this.netrc)).mode & 0o777).toString(8);
-  }
-
-  settings(): Promise<string> {
-    return readFile(join(this.home, '.config/go/env'), 'utf8').catch(() => '');
-  }
-
-  /** Nothing is there but `files`. */
-  async hasOnly(...files: readonly string[]): Promise<void> {
-    const names = (await readdir(this.home)).filter((name) => !['go', '.cache', '.config', '.local', 'setup.sh'].includes(name));
-    assert.deepEqual(names.toSorted(), files);
-    assert.equal(await this.settings(), '');
-  }
-
-  #env(env: Env): NodeJS.ProcessEnv {
-    return {
-      PATH: process.env['PATH'],
-      HOME: this.home,
-      LANG: 'C',
-      GOTOOLCHAIN: 'local',
-      GOFLAGS: '-modcacherw',
-      SSL_CERT_FILE: tls('ca.pem'),
-      NODE_EXTRA_CA_CERTS: tls('ca.pem'),
-      ...env,
-    };
-  }
-}
+const arrive = (tool: string, netrc?: string): Promise<Colleague> =>
+  Colleague.arrive({ folder: world.folder, url, script, token, module: secret }, tool, netrc);
 
 const block = (secretToken = token): string => `${OPEN}machine ${machine} login goyi password ${secretToken}\n${CLOSE}`;
 
@@ -178,7 +67,7 @@ before(async () => {
   const publisher = await newToken('publisher', 'publish:git.corp.example/*');
   const zip = join(world.folder, 'm.zip');
   await writeFile(zip, secret.zip);
-  const colleague = await Colleague.arrive('sh');
+  const colleague = await arrive('sh');
   const put = ['curl', '-sS', '-f', '-H', `Authorization: Bearer ${publisher}`, '-T', zip, `${url}/api/v1/modules/${address(secret)}zip`];
   const published = await colleague.run(put);
   assert.equal(published.code, 0, published.output);
@@ -199,7 +88,7 @@ after(async () => {
 
 for (const tool of [...shells, 'goyi']) {
   test(`${tool}: go gets a private module with nothing but the entry; nothing on the second run; as it was after --undo`, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     const dry = await colleague.setUp(['--netrc', '--dry-run'], {});
     assert.equal(dry.code, 0, dry.output);
     assert.ok(dry.output.includes(`.netrc: machine ${machine} login goyi password …\n`), dry.output);
@@ -244,7 +133,7 @@ const files = {
 for (const tool of ['sh', 'goyi'])
   for (const [what, text] of Object.entries(files))
     test(`${tool}: in front of ${what} the entry is effective, and the file comes back to the byte`, async () => {
-      const colleague = await Colleague.arrive(tool);
+      const colleague = await arrive(tool);
       await writeFile(colleague.netrc, text, { encoding: 'latin1', mode: 0o600 });
       const { code, output } = await colleague.setUp();
       assert.equal(code, 0, output);
@@ -265,7 +154,7 @@ for (const tool of ['sh', 'goyi']) {
   test(`${tool}: an entry for the same machine is not touched; a comment, a macro and another port are none`, async () => {
     for (const text of ['machine HOST login me password mine\n', 'machine\n  HOST\nlogin me password mine', 'default\nmachine HOST\r\n']) {
       const netrc = text.replace('HOST', machine);
-      const colleague = await Colleague.arrive(tool, netrc);
+      const colleague = await arrive(tool, netrc);
       const { code, output } = await colleague.setUp();
       assert.equal(code, 4, output);
       assert.match(output, /has an entry for localhost:\d+ that is none of ours, and it stays/);
@@ -273,7 +162,7 @@ for (const tool of ['sh', 'goyi']) {
       await colleague.hasOnly('.netrc');
     }
     const unlike = `# machine ${machine}\nmachine localhost login a password b\nmacdef x\nmachine ${machine}\n\n`;
-    const colleague = await Colleague.arrive(tool, unlike);
+    const colleague = await arrive(tool, unlike);
     assert.equal((await colleague.setUp()).code, 0);
     assert.equal(await colleague.read(), block() + unlike);
   });
@@ -291,7 +180,7 @@ for (const tool of ['sh', 'goyi']) {
       ...(tool === 'goyi' ? [[['--netrc', '--print', '--for', 'sh'], token, 2, /--netrc does not go with --print/] as const] : []),
     ];
     for (const [args, given, code, said] of cases) {
-      const colleague = await Colleague.arrive(tool);
+      const colleague = await arrive(tool);
       const ran = await colleague.setUp(args, { GOYI_TOKEN: given });
       assert.equal(ran.code, code, `${given}: ${ran.output}`);
       assert.match(ran.output, said);
@@ -302,7 +191,7 @@ for (const tool of ['sh', 'goyi']) {
 
   test(`${tool}: a file that others can read is made private, and is as it was after --undo of either`, async () => {
     for (const mode of [0o644, 0o640]) {
-      const colleague = await Colleague.arrive(tool, 'machine a.example login b password c\n');
+      const colleague = await arrive(tool, 'machine a.example login b password c\n');
       await chmod(colleague.netrc, mode);
       const { code, output } = await colleague.setUp();
       assert.equal(code, 0, output);
@@ -312,7 +201,7 @@ for (const tool of ['sh', 'goyi']) {
       assert.equal(await colleague.read(), 'machine a.example login b password c\n');
       assert.equal(await colleague.mode(), mode.toString(8));
     }
-    const colleague = await Colleague.arrive(tool, 'machine a.example login b password c\n');
+    const colleague = await arrive(tool, 'machine a.example login b password c\n');
     await chmod(colleague.netrc, 0o400);
     assert.doesNotMatch((await colleague.setUp()).output, /others could read/);
     assert.equal(await colleague.mode(), '400');
@@ -321,7 +210,7 @@ for (const tool of ['sh', 'goyi']) {
   });
 
   test(`${tool}: a link stays a link, also to a file that is not there yet, and the other one takes the entry back`, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     await mkdir(join(colleague.home, 'dotfiles'));
     const target = join(colleague.home, 'dotfiles', 'netrc');
     await symlink('dotfiles/netrc', colleague.netrc);
@@ -338,14 +227,14 @@ for (const tool of ['sh', 'goyi']) {
   });
 
   test(`${tool}: where the file or what --undo needs cannot be written nothing is changed`, async () => {
-    const blocked = await Colleague.arrive(tool);
+    const blocked = await arrive(tool);
     await writeFile(join(blocked.home, '.local'), '');
     const noUndo = await blocked.setUp();
     assert.equal(noUndo.code, 7, noUndo.output);
     assert.match(noUndo.output, /(?:cannot|could not) write .*setup-netrc\.undo/);
     await blocked.hasOnly();
 
-    const nowhere = await Colleague.arrive(tool);
+    const nowhere = await arrive(tool);
     const noFile = await nowhere.setUp(['--netrc'], { GOYI_TOKEN: token, NETRC: 'no/such/netrc' });
     assert.equal(noFile.code, 7, noFile.output);
     assert.match(noFile.output, /(?:cannot|could not) write .*no\/such\/netrc/);
@@ -354,7 +243,7 @@ for (const tool of ['sh', 'goyi']) {
   });
 
   test(`${tool}: a GOAUTH without netrc is said, and one with it is not`, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     const off = await colleague.setUp(['--netrc'], { GOYI_TOKEN: token, GOAUTH: 'off' });
     assert.equal(off.code, 1, off.output);
     assert.match(off.output, /GOAUTH=off has no netrc in it, so the go command does not read \S+\.netrc/);
@@ -364,7 +253,7 @@ for (const tool of ['sh', 'goyi']) {
 
   test(`${tool}: a hub that cannot tell whether it takes the token stops nothing`, async () => {
     await using unsure = await hubThatCannotTell();
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     const { code, output } = await colleague.setUp(['--netrc'], { GOYI_TOKEN: token }, [], unsure.url);
     assert.equal(code, 0, output);
     assert.match(output, /the hub could not tell whether it takes this token \(502\); going on/);
@@ -372,7 +261,7 @@ for (const tool of ['sh', 'goyi']) {
   });
 
   test(`${tool}: a go command before 1.20, which looks for no port, gets an entry without one`, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     const [go] = absolute('go');
     const old = `#!/bin/sh
 case "$*" in
@@ -392,7 +281,7 @@ esac
   });
 
   test(`${tool}: a block with half of its marks is left to its owner`, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     assert.equal((await colleague.setUp()).code, 0);
     const damaged = (await colleague.read()).replace(CLOSE, '');
     await writeFile(colleague.netrc, damaged);
@@ -414,8 +303,8 @@ const nobody = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-g
 
 for (const shell of shells)
   test(`${shell}: a home that may not be written is said, and nothing is left there`, { skip: isRoot && !isHere('setpriv') }, async () => {
-    const colleague = await Colleague.arrive(shell, 'machine a.example login b password c\n');
-    const state = join(world.folder, `state${homes}`);
+    const colleague = await arrive(shell, 'machine a.example login b password c\n');
+    const state = `${colleague.home}-state`;
     await mkdir(state);
     if (isRoot) for (const path of [colleague.home, colleague.netrc, state]) await chown(path, 65_534, 65_534);
     await chmod(colleague.home, 0o500);
@@ -426,11 +315,19 @@ for (const shell of shells)
     await colleague.hasOnly('.netrc');
   });
 
+// Before the token is asked for, and before an SDK is installed.
+test('sh --go: an entry for the same machine is said before anything else is done', async () => {
+  const colleague = await arrive('sh', `machine ${machine} login me password mine\n`);
+  const { code, output } = await colleague.setUp(['--netrc', '--go', 'latest'], {});
+  assert.equal(code, 4, output);
+  await colleague.hasOnly('.netrc');
+});
+
 const hasTerminals = process.platform === 'linux' && isHere('script');
 
 for (const tool of [...shells, 'goyi']) {
   test(`${tool}: at a terminal the token is asked for and not shown`, { skip: !hasTerminals }, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     const output = await colleague.atTerminal(tool === 'goyi' ? `x\u0015${token}z\u007f\r` : `${token}\r`, 'stty -a');
     assert.match(output, /code 0/);
     assert.equal(await colleague.read(), block());
@@ -441,7 +338,7 @@ for (const tool of [...shells, 'goyi']) {
   test(`${tool}: Ctrl-C at the question leaves a terminal that shows what is typed, and nothing else`, {
     skip: !hasTerminals,
   }, async () => {
-    const colleague = await Colleague.arrive(tool);
+    const colleague = await arrive(tool);
     const output = await colleague.atTerminal(`${token.slice(0, 30)}\u0003`, 'stty -a');
     assert.match(output, /code 130/);
     assert.doesNotMatch(output, /goyi_[\w-]{20}/);

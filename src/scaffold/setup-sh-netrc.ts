@@ -31,6 +31,7 @@ prepare_netrc() {
       return 2
       ;;
   esac
+  look_at_netrc || return
   token=@{GOYI_TOKEN:-}
   if [ -z "$token" ]; then
     if [ "$mode" = dry ]; then return 0; fi
@@ -78,8 +79,8 @@ try_token() {
   esac
 }
 
-# With go found. Nothing but the entry is touched, and that only where no other names the same machine.
-put_netrc() {
+# Sets machine, file, what stands there, and how it is to be left. Fails where another entry names the same machine.
+look_at_netrc() {
   find_machine
   file=@{NETRC:-$HOME/.netrc}
   case "$file" in /*) ;; *) file=$PWD/$file ;; esac
@@ -103,6 +104,11 @@ put_netrc() {
   fi
   netrc_mode=$former
   case "$how" in made | kept) ;; *) netrc_mode=600 ;; esac
+}
+
+# With go found, which may be an old one. Nothing but the entry is touched.
+put_netrc() {
+  look_at_netrc || return
   if [ "$netrc_mode" = "$former" ] && [ -n "$bounds" ] && [ "@{bounds% *}" = 0 ] && [ "$(head -c "@{bounds#* }" "$file")" = "$(netrc_block)" ]; then return 0; fi
   changed=1
   say "  $file: machine $machine login goyi password …" "  $file：machine $machine login goyi password …"
