@@ -1,7 +1,7 @@
 // `goyi env` as a new colleague types it, in an empty home, with the real go command, and together with `HUB/setup.sh`.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ask } from './support/hub-client.ts';
@@ -103,6 +103,22 @@ test('setup.sh puts back what goyi env changed, and goyi env what setup.sh chang
   await sh(home, 'sh -s', script);
   assert.equal((await goyi(home, ['--undo'])).code, 0);
   assert.equal(await settings(home), original);
+});
+
+test('--netrc for a hub without TLS: the go command would send nothing, so nothing is written', async () => {
+  const script = (await ask(hub, 'setup.sh')).body.toString();
+  const home = await emptyHome();
+  const said = await sh(home, 'GOYI_TOKEN=x sh -s -- --netrc 2>&1; echo "code $?"', script);
+  assert.match(said, /^--netrc: the go command sends no credentials over http, and http:\/\/127\S+ is no https address.*\ncode 2$/);
+  const ran = await goyi(home, ['--hub', hub.url, '--netrc'], { GOYI_TOKEN: 'x' });
+  assert.equal(ran.code, 2, ran.output);
+  assert.match(ran.output, /--netrc: the go command sends no credentials over http, and http:\/\/127\S+ is no https address/);
+  // The go command's own, by which it counts.
+  assert.deepEqual(
+    (await readdir(home)).filter((name) => name !== '.config'),
+    [],
+  );
+  assert.equal(await settings(home), '');
 });
 
 test('a variable of the environment that hides a setting is named, with the line that sets it', async () => {

@@ -62,7 +62,7 @@ export class UndoFile {
   readonly path: string;
 
   constructor(env: Env) {
-    this.path = join(stateFolder(env), 'goyi', 'setup.undo');
+    this.path = join(stateFolder(env), 'setup.undo');
   }
 
   /** @throws {HubError} storage-fault, with nothing remembered: then nothing is to be changed */
@@ -97,10 +97,11 @@ export class UndoFile {
   }
 }
 
-function stateFolder(env: Env): string {
-  if (process.platform === 'win32' && env['LOCALAPPDATA']) return env['LOCALAPPDATA'];
-  if (env['XDG_STATE_HOME']) return env['XDG_STATE_HOME'];
-  return join(homeOf(env), '.local', 'state');
+/** Where the set-up of this user keeps what was there before. */
+export function stateFolder(env: Env): string {
+  if (process.platform === 'win32' && env['LOCALAPPDATA']) return join(env['LOCALAPPDATA'], 'goyi');
+  if (env['XDG_STATE_HOME']) return join(env['XDG_STATE_HOME'], 'goyi');
+  return join(homeOf(env), '.local', 'state', 'goyi');
 }
 
 /** @throws {HubError} config-invalid when the environment names none */
@@ -142,7 +143,7 @@ function run(go: string, args: readonly string[], env: Env): Promise<string> {
 }
 
 /** '' for a file that is not there. @throws {HubError} storage-fault */
-async function readShort(path: string): Promise<string> {
+export async function readShort(path: string): Promise<string> {
   try {
     const text = await readFile(path, 'utf8');
     if (text.length > FILE_BYTES_MAX) throw new HubError('storage-fault', `${path} is longer than ${FILE_BYTES_MAX} bytes`);

@@ -150,6 +150,9 @@ function Invoke-GoyiSetup {
   }
 
   function Restore-All {
+    if (Test-Path -LiteralPath ([IO.Path]::Combine((Get-StateFolder), 'goyi', 'setup-netrc.undo')) -PathType Leaf) {
+      Say 'the entry in netrc stays: goyi env --undo takes it out, and so does setup.sh' 'netrc 中的条目保持不变：请用 goyi env --undo 或 setup.sh 去掉'
+    }
     $lines = @(Get-Lines $state.UndoFile | Where-Object { $_ -ne '' })
     if ($lines.Count -eq 0) {
       Say 'there is nothing to put back' '没有可恢复的设置'

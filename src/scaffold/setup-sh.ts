@@ -6,6 +6,7 @@
  * change, and put back by `--undo`.
  */
 import { type ClientFacts, type ClientProfile, clientProfiles, clientSettings } from './client-settings.ts';
+import { netrcPart } from './setup-sh-netrc.ts';
 import { profilePart } from './setup-sh-profile.ts';
 import { proofPart, type SdkProving } from './setup-sh-proof.ts';
 import { sdkPart } from './setup-sh-sdk.ts';
@@ -17,14 +18,14 @@ export function shellQuote(text: string): string {
 
 /** `proving`: how the SDKs of this hub are proved; undefined where nothing is. */
 export function setupScript(facts: ClientFacts, proving?: SdkProving): string {
-  const parts = [sdkPart, proofPart(proving), profilePart].join('\n');
+  const parts = [sdkPart, proofPart(proving), profilePart, netrcPart()].join('\n');
   const filled: Readonly<Record<string, string>> = {
     '@{': '${',
     '@ADDRESS@': shellQuote(facts.address),
     '@SHOWN@': facts.address,
     '@PLANS@': clientProfiles.map((profile) => planOf(profile, facts)).join('\n'),
     '@PROFILES@': clientProfiles.join('|'),
-    '@SDK@': parts.replaceAll('@{', '${'),
+    '@PARTS@': parts.replaceAll('@{', '${'),
   };
   return script.replace(/@(?:\{|[A-Z]+@)/g, (mark) => filled[mark] ?? mark);
 }
@@ -54,6 +55,7 @@ goyi_setup() {
   toolchain=
   flags=
   auth=
+  netrc=0
   edit_profiles=1
   wanted_go=
   go=
@@ -62,6 +64,7 @@ goyi_setup() {
   state="@{XDG_STATE_HOME:-$HOME/.local/state}/goyi"
   undo_file="$state/setup.undo"
   sdk_undo="$state/setup-sdk.undo"
+  netrc_undo="$state/setup-netrc.undo"
   sdks="$HOME/.goyi/sdk"
   changed=0
   shadowed=0
@@ -72,17 +75,20 @@ goyi_setup() {
       ;;
     dry) say "dry run: nothing is changed" "试运行：不作任何修改" ;;
   esac
+  if [ "$netrc" = 1 ]; then prepare_netrc || return; fi
   if [ -n "$wanted_go" ]; then
     install_go "$wanted_go" || return
   fi
   find_go || return 1
   if [ -x "@{go:-}" ]; then say "$("$go" version), settings in $env_file" "$("$go" version)，设置写在 $env_file"; fi
+  if [ "$netrc" = 1 ]; then put_netrc || return; fi
   case "$profile" in
 @PLANS@
   esac
   [ -z "$toolchain" ] || set_one GOTOOLCHAIN "$toolchain" "you asked for it" "按您的要求"
   [ -z "$flags" ] || set_one GOFLAGS "$flags" "you asked for it" "按您的要求"
   [ -z "$auth" ] || set_one GOAUTH "$auth" "you asked for it" "按您的要求"
+  if [ "$netrc" = 1 ]; then look_at_goauth; fi
   if [ "$changed" = 0 ]; then
     say "everything is set already" "一切均已设置好"
   elif [ "$mode" = set ]; then
@@ -119,6 +125,7 @@ read_options() {
       --toolchain) toolchain=$2; shift ;;
       --goflags) flags=$2; shift ;;
       --goauth) auth=$2; shift ;;
+      --netrc) netrc=1 ;;
       --profile)
         case "|@PROFILES@|" in
           *"|$2|"*) profile=$2; shift ;;
@@ -150,6 +157,8 @@ usage() {
   --profile NAME   @PROFILES@: in the company (the default), a network without a way out, outside of it
   --toolchain VALUE, --goflags VALUE, --goauth VALUE
                    set GOTOOLCHAIN, GOFLAGS, GOAUTH as well
+  --netrc          let the go command into the hub, by an entry in ~/.netrc (\$NETRC); the token is that
+                   in the variable GOYI_TOKEN, or it is asked for
   --dry-run        only say what would change
   --undo           put back what was there before
   --lang zh|en" "选项：
@@ -158,6 +167,8 @@ usage() {
   --profile 名称   @PROFILES@：公司网络（默认）、无外网、公司之外
   --toolchain 值、--goflags 值、--goauth 值
                    同时设置 GOTOOLCHAIN、GOFLAGS、GOAUTH
+  --netrc          在 ~/.netrc（\$NETRC）中写入条目，使 go 命令可登录本站；令牌取自变量 GOYI_TOKEN，
+                   未设置时会询问
   --dry-run        试运行，只说明会修改什么
   --undo           恢复原来的设置
   --lang zh|en     语言"
@@ -191,7 +202,7 @@ find_go() {
   fi
 }
 
-@SDK@
+@PARTS@
 # What is written in the settings, not what is in effect.
 written() {
   [ -f "$env_file" ] || return 0
@@ -243,11 +254,13 @@ look_for_shadow() {
 }
 
 put_back() {
-  if [ ! -f "$undo_file" ] && [ ! -f "$sdk_undo" ]; then
+  if [ ! -f "$undo_file" ] && [ ! -f "$sdk_undo" ] && [ ! -f "$netrc_undo" ]; then
     say "there is nothing to put back" "没有可恢复的设置"
     return 0
   fi
   if [ "$mode" = dry-undo ]; then say "dry run: nothing is changed" "试运行：不作任何修改"; fi
+  left=0
+  if [ -f "$netrc_undo" ]; then remove_netrc; fi
   if [ -f "$undo_file" ]; then
     find_go || return 1
     while IFS= read -r line; do
@@ -261,10 +274,11 @@ put_back() {
   fi
   remove_profiles
   if [ -f "$sdk_undo" ]; then remove_sdks; fi
-  if [ "$mode" = dry-undo ]; then return 0; fi
+  if [ "$mode" = dry-undo ]; then return "$left"; fi
   rm -f "$undo_file"
   rmdir "$state" 2>/dev/null || true
-  say "put back" "已恢复"
+  if [ "$left" = 0 ]; then say "put back" "已恢复"; fi
+  return "$left"
 }
 
 # Cut anywhere, this line is none: half of it would be the whole set-up without the options.

@@ -14,6 +14,7 @@ import {
 import { formatVariables, type PrintTarget, printTargets } from '../../scaffold/print-variables.ts';
 import { HubError } from '../../base/errors.ts';
 
+import { applyNetrc, netrcValue, planNetrc, tellNetrc, tellUnread, undoNetrc } from './env-netrc.ts';
 import { printTargetOf } from './env-print.ts';
 import { envProxyCommand } from './env-proxy.ts';
 import { envWhyCommand } from './env-why.ts';
@@ -28,6 +29,7 @@ export const envCommand: CommandSpec = {
     { flag: '--toolchain <value>', describe: (m) => m.env.help.toolchain },
     { flag: '--goflags <value>', describe: (m) => m.env.help.goflags },
     { flag: '--goauth <value>', describe: (m) => m.env.help.goauth },
+    { flag: '--netrc', describe: (m) => m.env.help.netrc },
     { flag: '--dry-run', describe: (m) => m.env.help.dryRun },
     { flag: '--undo', describe: (m) => m.env.help.undo },
     { flag: '--print', describe: (m) => m.env.help.print },
@@ -40,10 +42,14 @@ export const envCommand: CommandSpec = {
     if (flags['undo'] === true) return putBack(invocation);
     const wishes = wishesOf(invocation);
     if (flags['print'] !== true && flags['for'] !== undefined) throw new UsageError(messages.env.forWithoutPrint);
+    if (flags['print'] === true && flags['netrc'] === true) throw new UsageError(messages.env.netrc.withPrint);
     const target = flags['print'] === true ? printTargetOf(invocation) : undefined;
     const go = async (hub: URL): Promise<number> => {
-      const settings = clientSettings(await askClientFacts(hub, invocation), wishes);
-      return target === undefined ? setUp(settings, invocation) : printFor(target, settings, invocation);
+      const facts = await askClientFacts(hub, invocation);
+      const settings = clientSettings(facts, wishes);
+      return target === undefined
+        ? setUp({ hub, address: facts.address, settings, wishes }, invocation)
+        : printFor(target, settings, invocation);
     };
     const hub = hubAsked(invocation);
     return hub === undefined ? withConfig(invocation, (config) => go(listeningAt(config))) : go(hub);
@@ -83,10 +89,20 @@ interface Shadow {
   readonly places: readonly SetPlace[];
 }
 
-async function setUp(settings: readonly ClientSetting[], invocation: Invocation): Promise<number> {
+interface SetUp {
+  readonly hub: URL;
+  /** Of the hub, as its clients are to write it. */
+  readonly address: string;
+  readonly settings: readonly ClientSetting[];
+  readonly wishes: ClientWishes;
+}
+
+async function setUp({ hub, address, settings, wishes }: SetUp, invocation: Invocation): Promise<number> {
   const { messages, terminal, flags, env } = invocation;
   const dryRun = flags['dry-run'] === true;
   const kept = await findSettings(invocation);
+  const netrc = flags['netrc'] === true ? await planNetrc({ hub, address, goVersion: kept.version }, invocation) : undefined;
+  if (netrc !== undefined && !dryRun) await applyNetrc(netrc, invocation);
   const undo = new UndoFile(env);
   const changes: Change[] = [];
   for (const setting of settings) {
@@ -107,19 +123,22 @@ async function setUp(settings: readonly ClientSetting[], invocation: Invocation)
     undoFile: undo.path,
     changes: changes.map(({ setting: { name, value, why }, before }) => ({ name, value, before: before ?? null, why: why[language] })),
     shadowed: shadows,
+    netrc: netrc === undefined ? null : netrcValue(netrc),
   });
   if (dryRun) terminal.line(messages.env.dry);
   terminal.line(messages.env.writtenTo(kept.version, kept.file));
+  if (netrc !== undefined) tellNetrc(netrc, invocation);
   for (const { setting, before } of changes) {
     terminal.line(`  ${setting.name}=${setting.value}`);
     terminal.line(`    ${setting.why[language]}`);
     if (before !== undefined) terminal.line(`    ${messages.env.before(before)}`);
   }
-  if (changes.length === 0) terminal.line(messages.env.nothingToDo);
+  if (changes.length === 0 && netrc?.write === undefined) terminal.line(messages.env.nothingToDo);
   else if (!dryRun) terminal.line(messages.env.done);
   if (isLoopback(settings)) terminal.aside(messages.env.ownMachine);
   for (const shadow of shadows) tellShadow(shadow, invocation);
-  return shadows.length === 0 ? exitCodes.done : exitCodes.attention;
+  const isUnread = netrc !== undefined && (await tellUnread(kept, wishes.auth, netrc, invocation));
+  return shadows.length === 0 && !isUnread ? exitCodes.done : exitCodes.attention;
 }
 
 function isLoopback(settings: readonly ClientSetting[]): boolean {
@@ -149,11 +168,23 @@ async function putBack(invocation: Invocation): Promise<number> {
   const undo = new UndoFile(env);
   const lines = await undo.lines();
   const dryRun = flags['dry-run'] === true;
+  const netrc = await undoNetrc(invocation);
+  const damaged = netrc.filter(({ kind }) => kind === 'damaged');
   if (lines.length > 0 && !dryRun) await undo.putBack(await findSettings(invocation));
-  terminal.value({ ok: true, dryRun, undoFile: undo.path, putBack: lines });
+  terminal.value({
+    ok: damaged.length === 0,
+    dryRun,
+    undoFile: undo.path,
+    putBack: lines,
+    netrc: netrc.map(({ path, kind }) => ({ file: path, removed: kind === 'removed' })),
+  });
   if (dryRun) terminal.line(messages.env.dry);
+  for (const { path, kind } of netrc) if (kind === 'removed') terminal.line(`  ${messages.env.netrc.takenOut(path)}`);
   for (const line of lines) terminal.line(`  ${line.startsWith('-') ? messages.env.notSet(line.slice(1)) : line}`);
-  terminal.line(lines.length === 0 ? messages.env.nothingToPutBack : dryRun ? messages.env.wouldPutBack : messages.env.putBack);
+  for (const { path } of damaged) terminal.aside(messages.env.netrc.damaged(path));
+  const isNothing = lines.length === 0 && netrc.length === 0;
+  if (damaged.length > 0) return exitCodes.refused;
+  terminal.line(isNothing ? messages.env.nothingToPutBack : dryRun ? messages.env.wouldPutBack : messages.env.putBack);
   return exitCodes.done;
 }
 

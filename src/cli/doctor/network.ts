@@ -7,6 +7,7 @@ import type { OutboundClient } from '../../net/outbound-client.ts';
 import { faultOf, type OutboundFault } from '../../net/outbound-error.ts';
 import { parseProxyRules, type ProxyRules, withoutProxy } from '../../net/proxy-rules.ts';
 import { parseChecksumDatabaseEntry } from '../../protocol/checksum-database-entry.ts';
+import { netrcMachine } from '../../scaffold/netrc.ts';
 import type { Env, Settings } from './facts.ts';
 import type { ProxyEntry } from './proxy-list.ts';
 
@@ -39,7 +40,7 @@ interface NetworkParts {
   readonly rules: ProxyRules;
   readonly rulesFault: string | undefined;
   readonly blind: boolean;
-  readonly machinesHavePorts: boolean;
+  readonly goVersion: string;
   readonly credentials: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
 }
@@ -83,7 +84,7 @@ export class Network implements AsyncDisposable {
       rules: rules.ok ? rules.value : withoutProxy,
       rulesFault: rules.ok || blind ? undefined : rules.reason,
       blind,
-      machinesHavePorts: Number(/^go1\.(\d+)/.exec(settings.value('GOVERSION'))?.[1] ?? 99) >= 24,
+      goVersion: settings.value('GOVERSION'),
       credentials: usesNetrc(settings) ? await readNetrc(env) : new Map(),
       signal,
     });
@@ -173,9 +174,9 @@ export class Network implements AsyncDisposable {
     }
   }
 
-  /** What `machine` in netrc has to say for an address: since Go 1.24 with its port. */
+  /** What `machine` in netrc has to say for an address: since Go 1.20 with its port. */
   machineOf(url: URL): string {
-    return this.#parts.machinesHavePorts ? url.host : url.hostname;
+    return netrcMachine(url.origin, this.#parts.goVersion);
   }
 
   /** As the go command: netrc is for https only; what stands in the address goes before it. */

@@ -1,3 +1,5 @@
+import { NETRC_CLOSE, NETRC_OPEN } from '../../scaffold/netrc.ts';
+
 /** What `goyi env` says. */
 export type EnvMessages = typeof zh;
 
@@ -11,6 +13,7 @@ export const zh = {
     toolchain: '另设 GOTOOLCHAIN，例如 local 或 auto',
     goflags: '另设 GOFLAGS，例如 -modcacherw',
     goauth: '另设 GOAUTH，例如 netrc',
+    netrc: '在 ~/.netrc（$NETRC；Windows 上为 _netrc）中写入条目，使 go 命令可登录镜像站；令牌取自变量 GOYI_TOKEN，未设置时会询问',
     dryRun: '只显示将要修改的内容，不作任何修改',
     undo: '恢复第一次修改之前的设置',
     print: '不修改本机，只打印环境变量，供粘贴到 --for 所指的地方',
@@ -83,6 +86,22 @@ export const zh = {
     unreadable: (variable: string): string => `无法判断：${variable} 的值不是代理地址，请写 http://host:port`,
     docker: 'Docker：守护进程按 Go 的规则，但用自己服务的变量；容器得到 ~/.docker/config.json 中的变量',
   },
+  netrc: {
+    withPrint: '--netrc 不与 --print 一起使用：令牌不会打印出来',
+    noHttps: (address: string): string => `--netrc：go 命令不通过 http 发送凭据，而 ${address} 不是 https 地址：未作任何修改`,
+    ask: (address: string): string => `${address} 的令牌（不显示）：`,
+    tokenNeeded: '--netrc 需要令牌：请设置变量 GOYI_TOKEN，或在终端中运行，届时会询问；未作任何修改',
+    noToken: '这不是令牌：含有字母、数字和 -._~+/= 之外的字符，或长于 4096；未作任何修改',
+    wrong: '镜像站不接受此令牌：它有误、已过期或已吊销；未作任何修改',
+    untold: (answer: string): string => `镜像站未能说明是否接受此令牌（${answer}）；继续`,
+    elsewhere: (path: string, machine: string): string =>
+      `${path} 中已有 ${machine} 的条目，并非 goyi 所写，保持不变：请将令牌写在那里，或去掉该条目后再运行一次。未作任何修改`,
+    damaged: (path: string): string => `${path}：${NETRC_OPEN} 与 ${NETRC_CLOSE} 之间的内容已被改动：请手工去掉`,
+    entry: (path: string, entry: string): string => `${path}：${entry}`,
+    wasOpen: (mode: string): string => `此文件他人可读（权限 ${mode}）：此后权限为 600`,
+    unread: (value: string, path: string): string => `注意：GOAUTH=${value} 中没有 netrc，go 命令不会读取 ${path}：请加上 --goauth netrc`,
+    takenOut: (path: string): string => `${path}：已去掉带标记的内容`,
+  },
   notSet: (name: string): string => `${name}：未设置`,
   wouldPutBack: '将会恢复以上设置',
   putBack: '已恢复',
@@ -98,6 +117,8 @@ export const en: EnvMessages = {
     toolchain: 'also set GOTOOLCHAIN, for example to local or auto',
     goflags: 'also set GOFLAGS, for example to -modcacherw',
     goauth: 'also set GOAUTH, for example to netrc',
+    netrc:
+      'let the go command into the hub, by an entry in ~/.netrc ($NETRC; on Windows _netrc); the token is that in GOYI_TOKEN, or is asked for',
     dryRun: 'only say what would change',
     undo: 'put back what was there before the first change',
     print: 'change nothing here, and print environment variables to paste where --for says',
@@ -173,6 +194,23 @@ export const en: EnvMessages = {
     refused: (variable) => `is not reached: where REQUEST_METHOD is set (CGI), Go refuses ${variable}`,
     unreadable: (variable) => `cannot be told: the value of ${variable} is no address of a proxy; write http://host:port`,
     docker: "Docker: the daemon follows Go's rules with the variables of its service; containers get those of ~/.docker/config.json",
+  },
+  netrc: {
+    withPrint: '--netrc does not go with --print: a token is never printed',
+    noHttps: (address) => `--netrc: the go command sends no credentials over http, and ${address} is no https address: nothing was changed`,
+    ask: (address) => `token for ${address} (not shown): `,
+    tokenNeeded:
+      '--netrc needs a token: set the variable GOYI_TOKEN, or run this at a terminal, where it is asked for; nothing was changed',
+    noToken: 'this is no token: it has other characters than letters, digits and -._~+/=, or is longer than 4096; nothing was changed',
+    wrong: 'the hub does not take this token: it is wrong, or over, or revoked; nothing was changed',
+    untold: (answer) => `the hub could not tell whether it takes this token (${answer}); going on`,
+    elsewhere: (path, machine) =>
+      `${path} has an entry for ${machine} that is none of ours, and it stays: put the token there, or take the entry out and run this again. Nothing was changed`,
+    damaged: (path) => `${path}: the lines between ${NETRC_OPEN} and ${NETRC_CLOSE} have been changed: take them out by hand`,
+    entry: (path, entry) => `${path}: ${entry}`,
+    wasOpen: (mode) => `others could read it (mode ${mode}): from now on its mode is 600`,
+    unread: (value, path) => `WARNING: GOAUTH=${value} has no netrc in it, so the go command does not read ${path}: add --goauth netrc`,
+    takenOut: (path) => `${path}: the marked block is taken out`,
   },
   notSet: (name) => `${name}: not set`,
   wouldPutBack: 'these would be put back',
