@@ -3,6 +3,7 @@ import { access, appendFile, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { HubError } from '../base/errors.ts';
 import { silentEvents } from '../base/events.ts';
 import { silentLog } from '../base/log.ts';
@@ -46,6 +47,7 @@ const DRAIN_MS = 5_000;
 const threadsFor = ({ limits }: HubConfig): number => Math.max(limits.proofThreads, Math.min(3, availableParallelism()));
 
 export function createBundleBackends(version: string): BundleBackends {
+  keepHeapSmall();
   return {
     async readKey({ keyFile, sm2KeyFile }, kind) {
       const key = kind === 'sm2' ? await readSm2KeyFile(sm2KeyOf(sm2KeyFile)) : await readKeyFile({ file: keyFile, name: BUNDLE_KEY_NAME });
@@ -92,6 +94,14 @@ export function createBundleBackends(version: string): BundleBackends {
     },
     serve: serveBundle,
   };
+}
+
+/**
+ * What a bundle needs at any time is some 30 MB, and everything else goes through buffers; left alone, V8 lets the garbage of thousands of files grow to many times that
+ * before it looks. Twice as large a bundle then took more memory; now it does not, and takes no longer.
+ */
+function keepHeapSmall(): void {
+  for (const flag of ['--heap-growing-percent=50', '--max-semi-space-size=4', '--semi-space-growth-factor=1']) setFlagsFromString(flag);
 }
 
 function createFrom(version: string): BundleBackends['create'] {
