@@ -360,6 +360,24 @@ test('where openssl is not there, it is said that only the SHA-256 of the hub wa
   await assert.rejects(lstat(join(home, '.profile')));
 });
 
+test('without curl wget does it, but for a token, which it would show to others', {
+  skip: isHere('wget') ? false : 'there is no wget here',
+}, async () => {
+  const path = join(world.folder, 'wget-tools');
+  await mkdir(path);
+  for (const name of await readdir(tools)) if (name !== 'curl') await symlink(join(tools, name), join(path, name));
+  await symlink(absolute('wget')[0] ?? '', join(path, 'wget'));
+  const [home, other] = [await newHome(), await newHome()];
+  const fetched = await setUp(['--go', '1.99.1'], { home, path });
+  assert.equal(fetched.code, 0, fetched.output);
+  assert.deepEqual(await sdksIn(home), [`go1.99.1.${platform}`]);
+  const refused = await setUp(['--go', '1.99.1'], { home: other, path, env: { GOYI_TOKEN: 's3cret' } });
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.output, /GOYI_TOKEN is sent by curl alone: install curl/);
+  assert.deepEqual([...line.tokens], []);
+  assert.deepEqual(await sdksIn(other), []);
+});
+
 test('a home that cannot be written, and a folder of somebody else in the way, are said and left alone', async () => {
   const home = await newHome();
   await writeFile(join(home, '.goyi'), 'a file');

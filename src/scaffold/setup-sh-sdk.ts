@@ -240,11 +240,20 @@ authorization() {
   if [ -n "@{GOYI_TOKEN:-}" ]; then printf 'header = "Authorization: Bearer %s"\n' "$GOYI_TOKEN"; fi
 }
 
+# It would show a token to everybody on this machine, and send it wherever it is led.
+by_wget() {
+  if [ -n "@{GOYI_TOKEN:-}" ]; then
+    say "GOYI_TOKEN is sent by curl alone: install curl" "GOYI_TOKEN 只通过 curl 发送：请安装 curl" >&2
+    return 1
+  fi
+  wget "$@"
+}
+
 fetch() {
   if command -v curl >/dev/null 2>&1; then
     authorization | curl -fsSL --retry 3 -K - "$1"
   else
-    wget -qO- @{GOYI_TOKEN:+"--header=Authorization: Bearer $GOYI_TOKEN"} "$1"
+    by_wget -qO- "$1"
   fi
 }
 
@@ -255,7 +264,7 @@ go_on() {
     if [ -t 2 ]; then bar=-#; fi
     authorization | curl -fSL "$bar" -K - -C - -o "$2" "$1"
   else
-    wget -q -c -O "$2" @{GOYI_TOKEN:+"--header=Authorization: Bearer $GOYI_TOKEN"} "$1"
+    by_wget -q -c -O "$2" "$1"
   fi
 }
 
