@@ -4,11 +4,10 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, readFile, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { absolute, filesBelow, isHere, sdksIn } from './support/bare-home.ts';
+import { type BentLine, noBends, openBentLine } from './support/bent-line.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { mountSmallDisk } from './support/small-disk.ts';
 import { publishToolchain } from './support/synthetic-toolchain.ts';
@@ -28,39 +27,9 @@ let hub: HubProcess;
 let tools = '';
 let homes = 0;
 
-/** What the line to the hub does to answers. */
-interface Line {
-  /** After so many bytes of each answer with the archive, one after the other, the connection is cut. */
-  cuts: number[];
-  /** Instead of the hub's, by path. */
-  status: Map<string, number>;
-  /** Changes whole answers, by path. */
-  bend: Map<string, (body: Buffer) => Buffer>;
-  asked: string[];
-  /** Credentials that came. */
-  tokens: Set<string>;
-}
-let line: Line;
+let line = noBends();
+let between: BentLine;
 let address = '';
-const between = createServer((req, res) => {
-  const path = req.url ?? '';
-  if (req.headers.authorization !== undefined) line.tokens.add(req.headers.authorization);
-  line.asked.push(`${path}${req.headers.range === undefined ? '' : ` ${req.headers.range}`}`);
-  const to = new URL(hub.url);
-  const forwarded = request({ host: to.hostname, port: to.port, path, method: 'GET', headers: req.headers, agent: false }, (answer) => {
-    const chunks: Buffer[] = [];
-    answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-    answer.on('end', () => {
-      const whole = Buffer.concat(chunks);
-      const body = line.bend.get(path)?.(whole) ?? whole;
-      const cut = path === archivePath ? line.cuts.shift() : undefined;
-      res.writeHead(line.status.get(path) ?? answer.statusCode ?? 500, { ...answer.headers, 'content-length': String(body.length) });
-      if (cut === undefined || cut >= body.length) return void res.end(body);
-      res.write(body.subarray(0, cut), () => res.socket?.end());
-    });
-  });
-  forwarded.end();
-});
 
 before(async () => {
   world = await startWorld();
@@ -78,19 +47,18 @@ before(async () => {
         .trim(),
       join(tools, name),
     );
-  await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
-  address = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+  between = await openBentLine({ url: hub.url, cutPath: archivePath }, () => line);
+  ({ address } = between);
 });
 
 after(async () => {
-  between.closeAllConnections();
-  between.close();
+  await between?.[Symbol.asyncDispose]();
   await hub?.stop();
   await world?.[Symbol.asyncDispose]();
 });
 
 beforeEach(() => {
-  line = { cuts: [], status: new Map(), bend: new Map(), asked: [], tokens: new Set() };
+  line = noBends();
 });
 
 async function newHome(): Promise<string> {
