@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { suite, test } from 'node:test';
 import { codeOf } from '../base/errors.ts';
-import type { MetadataBench } from './contract.ts';
+import { type MetadataBench, rowOf } from './contract.ts';
 import { JOBS_WAITING_MAX } from './jobs.ts';
 
 const nowMs = 1_800_000_000_000;
@@ -182,6 +182,26 @@ function verdicts(make: Make): void {
     assert.ok(released !== undefined && released.kind !== 'held');
     assert.deepEqual([released.kind, released.reason, released.releasedFor], ['released', 'a dependency is not proved', 'ticket 7']);
     assert.deepEqual(await metadata.blockedVerdicts(9), []);
+  });
+
+  test('the index lists what may be seen, and what may be seen later comes as if it had come then', async () => {
+    await using bench = await make();
+    const { metadata } = bench;
+    const [held, blocked, plain] = [rowOf(1), rowOf(2), rowOf(3)];
+    const listed = async (): Promise<readonly string[]> =>
+      (await metadata.indexSince(0, 10)).map(({ module, version }) => `${module}@${version}`);
+    const nameOf = ({ module, version }: { readonly module: string; readonly version: string }): string => `${module}@${version}`;
+    await metadata.holdVersion(held, nowMs);
+    for (const row of [held, blocked, plain]) await metadata.recordFile(row);
+    await metadata.recordVerdict({ ...blocked, kind: 'block', reason: 'no' }, nowMs);
+    assert.deepEqual(await listed(), [nameOf(plain)]);
+    await metadata.recordVerdict({ ...held, kind: 'archive', reason: 'passed' }, nowMs);
+    assert.deepEqual(await listed(), [nameOf(plain), nameOf(held)]);
+    await metadata.releaseVerdict({ ...blocked, releasedFor: 'ticket 7' }, nowMs);
+    assert.deepEqual(await listed(), [nameOf(plain), nameOf(held), nameOf(blocked)]);
+    // A verdict on what everybody saw before changes nothing.
+    await metadata.recordVerdict({ ...plain, kind: 'archive', reason: 'passed' }, nowMs);
+    assert.deepEqual(await listed(), [nameOf(plain), nameOf(held), nameOf(blocked)]);
   });
 
   test('a version is held until there is a verdict, which ends the hold and is not held again', async () => {

@@ -99,14 +99,18 @@ export class JobWrites {
     nowMs: number,
   ): Verdict {
     this.#prepared.run('insertVerdict', row.module, row.version, row.kind, shortened(row.reason), Math.floor(nowMs));
-    this.#prepared.run('letGoOfHeld', row.module, row.version);
+    const wasHeld = this.#prepared.run('letGoOfHeld', row.module, row.version) > 0;
     const standing = this.#prepared.get('verdict', row.module, row.version);
     invariant(standing !== undefined, 'a recorded verdict is there');
-    return verdictOf(standing);
+    const verdict = verdictOf(standing);
+    if (wasHeld && verdict.kind !== 'block') this.#prepared.run('moveIndexEntry', Math.floor(nowMs * 1000), row.module, row.version);
+    return verdict;
   }
 
   release(row: { readonly module: string; readonly version: string; readonly releasedFor: string }, nowMs: number): boolean {
-    return this.#prepared.run('releaseVerdict', shortened(row.releasedFor), Math.floor(nowMs), row.module, row.version) === 1;
+    if (this.#prepared.run('releaseVerdict', shortened(row.releasedFor), Math.floor(nowMs), row.module, row.version) === 0) return false;
+    this.#prepared.run('moveIndexEntry', Math.floor(nowMs * 1000), row.module, row.version);
+    return true;
   }
 
   /** The delivery of a job that was given up, once more: somebody wants it tried again. */

@@ -11,14 +11,17 @@ const jobColumns = 'id, kind, key, payload, state, attempts, next_at_ms, created
 const isNotLeft = `instr(?3, char(10) || kind || char(10)) = 0
     AND instr(?4, char(10) || kind || ' ' || substr(key, 1, instr(key || ' ', ' ') - 1) || char(10)) = 0`;
 
+/** What the gate blocked, or has not decided yet, is nobody's to see. */
+const isShown = (
+  table: string,
+): string => `NOT EXISTS (SELECT 1 FROM held_version h WHERE h.module = ${table}.module AND h.version = ${table}.version)
+    AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.module = ${table}.module AND v.version = ${table}.version AND v.kind = 'block')`;
+
 export const statements: Readonly<Record<StatementName, string>> = {
   file: `SELECT ${fileColumns} FROM file f WHERE f.key = ?`,
   filesAfter: `SELECT ${fileColumns} FROM file f WHERE f.key > ? ORDER BY f.key LIMIT ?`,
   // As one text: to make an object of each of ten thousand rows takes eight times as long, on the thread that serves.
-  // What the gate blocked, or has not decided yet, is nobody's to see.
-  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file f WHERE module = ?1 AND private = ?2 AND kind = 'zip' AND (?2 = 0 OR (
-    NOT EXISTS (SELECT 1 FROM held_version h WHERE h.module = f.module AND h.version = f.version)
-    AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.module = f.module AND v.version = f.version AND v.kind = 'block')))`,
+  storedVersions: `SELECT group_concat(version, char(10)) AS versions FROM file f WHERE module = ?1 AND private = ?2 AND kind = 'zip' AND (?2 = 0 OR (${isShown('f')}))`,
   totals: 'SELECT files, size_bytes, versions FROM totals WHERE id = 1',
   filesUnusedSince: `SELECT ${fileColumns}, u.last_used_at_ms FROM file_use u CROSS JOIN file f ON f.id = u.file_id
     WHERE f.private = 0 AND u.last_used_at_ms < ? AND (u.last_used_at_ms, u.file_id) > (?, coalesce((SELECT id FROM file WHERE key = ?), 0))
@@ -42,7 +45,10 @@ export const statements: Readonly<Record<StatementName, string>> = {
   // Inside the write lock: whichever process is next, and wherever its clock stands, its entry comes after the last one.
   insertIndexEntry:
     'INSERT INTO index_entry (stored_at_us, module, version) VALUES (max(?, 1 + coalesce((SELECT max(stored_at_us) FROM index_entry), 0)), ?, ?)',
-  indexSince: 'SELECT module, version, stored_at_us FROM index_entry WHERE stored_at_us >= ? ORDER BY stored_at_us LIMIT ?',
+  indexSince: `SELECT module, version, stored_at_us FROM index_entry i WHERE stored_at_us >= ? AND ${isShown('i')} ORDER BY stored_at_us LIMIT ?`,
+  // Who reads the index on from where it ended would never see one that shows itself later.
+  moveIndexEntry:
+    'UPDATE index_entry SET stored_at_us = max(?, 1 + (SELECT max(stored_at_us) FROM index_entry)) WHERE module = ? AND version = ?',
 
   answer: 'SELECT name, body, origin, fetched_at_ms FROM answer WHERE name = ?',
   upsertAnswer: `INSERT INTO answer (name, body, origin, fetched_at_ms) VALUES (?, ?, ?, ?)
@@ -172,6 +178,7 @@ export type StatementName =
   | 'isIndexed'
   | 'insertIndexEntry'
   | 'indexSince'
+  | 'moveIndexEntry'
   | 'answer'
   | 'upsertAnswer'
   | 'queryBeyond'
