@@ -14,7 +14,7 @@ import { BUNDLE_KEY_NAME } from '../src/protocol/bundle-head.ts';
 import { generateSignerKey, parseVerifierKey, type VerifierKey } from '../src/protocol/note.ts';
 import { type FileChanges, filesOf, keyOf, openInside, resigned } from './support/bundle-world.ts';
 import { runGo } from './support/go-command.ts';
-import { ask } from './support/hub-client.ts';
+import { ask, ownDatabaseKey } from './support/hub-client.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { address, makeModule, type SyntheticModule } from './support/synthetic-module.ts';
 import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
@@ -49,8 +49,7 @@ before(async () => {
   const library = makeModule('git.corp.example/lib', 'v1.2.0', { requires: { [base.path]: base.version, [secret.path]: secret.version } });
   await publish(secret);
   await publish(library);
-  const { verifierKey } = JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string };
-  const parsed = parseVerifierKey(verifierKey);
+  const parsed = parseVerifierKey(await ownDatabaseKey(hub));
   assert.ok(parsed.ok);
   ownKey = parsed.value;
   app = path('app');

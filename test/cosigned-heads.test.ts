@@ -7,7 +7,7 @@ import { parseTreeNote } from '../src/protocol/checksum-record.ts';
 import { findCosignature } from '../src/protocol/cosignature.ts';
 import { parseNote } from '../src/protocol/note.ts';
 import { runGo } from './support/go-command.ts';
-import { ask, eventually, metric } from './support/hub-client.ts';
+import { ask, eventually, metric, ownDatabaseKey } from './support/hub-client.ts';
 import { type HubProcess, runGoyi } from './support/hub-process.ts';
 import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
 import { type WitnessProcess, startWitness } from './support/witness-process.ts';
@@ -38,10 +38,6 @@ async function allCosigned(hub: HubProcess, witness: WitnessProcess, size: numbe
   );
 }
 
-async function keyOf(hub: HubProcess): Promise<string> {
-  return (JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string }).verifierKey;
-}
-
 async function expectRecord(hub: HubProcess, serial: number): Promise<void> {
   const { status, firstLine } = await ask(hub, lookup(serial));
   assert.equal(status, 200, firstLine);
@@ -65,7 +61,7 @@ test('heads are cosigned by a witness, and a copy of the hub that goes on by its
   {
     await using first = await start('data');
     await expectRecord(first, 0);
-    key = await keyOf(first);
+    key = await ownDatabaseKey(first);
     await first.stop();
   }
   for (const folder of ['', '-keys'])

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parseLookupAnswer } from '../src/protocol/checksum-record.ts';
 import { type GoResult, runGo } from './support/go-command.ts';
-import { ask, askUntilFound, eventually, metric } from './support/hub-client.ts';
+import { ask, askUntilFound, eventually, metric, ownDatabaseKey } from './support/hub-client.ts';
 import { type HubOptions, type HubProcess, startHub } from './support/hub-process.ts';
 import { OwnLogAuditor } from './support/own-log-auditor.ts';
 import { address, makeModule, type SyntheticModule } from './support/synthetic-module.ts';
@@ -37,7 +37,7 @@ before(async () => {
   );
   modules = [...leaves, ...roots];
   hub = await signing();
-  key = (JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string }).verifierKey;
+  key = await ownDatabaseKey(hub);
 });
 
 after(async () => {

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseLookupAnswer } from '../src/protocol/checksum-record.ts';
-import { ask, askUntilFound, eventually, freePort } from './support/hub-client.ts';
+import { ask, askUntilFound, eventually, freePort, ownDatabaseKey } from './support/hub-client.ts';
 import { roomyFolder } from './support/hub-process.ts';
 import { OwnLogAuditor } from './support/own-log-auditor.ts';
 import { ownSigner } from './support/own-log-bench.ts';
@@ -159,7 +159,7 @@ test(`kill -9 of whole hubs and of their workers (GOYI_TEST_SEED=${seed})`, asyn
   }
   await using hub = await start();
   for (const module of modules) witness.sawAnswer((await askUntilFound(hub, lookup(module))).body);
-  const { verifierKey } = JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string };
+  const verifierKey = await ownDatabaseKey(hub);
   const audit = await auditor.audit(verifierKey, `${hub.url}/sumdb/${ownDatabaseName}`, witness.notes);
   t.diagnostic(`${witness.notes.length} notes, a tree of ${audit.size}`);
   assert.deepEqual([audit.size, audit.notes], [modules.length, witness.notes.length]);

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { startGitServer, type GitServer } from './support/git-server.ts';
 import { runGo } from './support/go-command.ts';
-import { ask, eventually } from './support/hub-client.ts';
+import { ask, eventually, ownDatabaseKey } from './support/hub-client.ts';
 import type { HubProcess } from './support/hub-process.ts';
 import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
 
@@ -81,7 +81,7 @@ before(async () => {
     args: ['--config', config],
     env: { GOYI_OWN_DATABASE_NAME: 'goyi.example/sumdb', CORP_GIT_PASSWORD: login.password },
   });
-  key = (JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string }).verifierKey;
+  key = await ownDatabaseKey(hub);
 });
 
 after(async () => {

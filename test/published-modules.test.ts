@@ -4,7 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { runGo } from './support/go-command.ts';
-import { ask, type HubAnswer, metric } from './support/hub-client.ts';
+import { ask, type HubAnswer, metric, ownDatabaseKey } from './support/hub-client.ts';
 import type { HubProcess } from './support/hub-process.ts';
 import { address, makeModule, type SyntheticModule } from './support/synthetic-module.ts';
 import { startWorld, type SyntheticWorld } from './support/synthetic-world.ts';
@@ -49,7 +49,7 @@ before(async () => {
   // Somebody outside registered our name and offers a higher version.
   world.publish('git.corp.example/Lib', 'v1.99.0');
   hub = await start();
-  key = (JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string }).verifierKey;
+  key = await ownDatabaseKey(hub);
   library = makeModule('git.corp.example/Lib', 'v1.2.0', { requires: { [open.path]: open.version } });
 });
 

@@ -10,7 +10,7 @@ export const WISHES_PATH = '/api/v1/wishes';
 export const WISHES_BYTES_MAX: number = 16 * 1024 * 1024;
 
 /** No hub writes more. */
-export const WISH_LIST_MAX = 10_000;
+const WISH_LIST_MAX = 10_000;
 
 const FORMAT = 'goyi wishes 1';
 

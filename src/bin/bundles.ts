@@ -98,7 +98,7 @@ export function createBundleBackends(version: string): BundleBackends {
 
 /**
  * What a bundle needs at any time is some 30 MB, and everything else goes through buffers; left alone, V8 lets the garbage of thousands of files grow to many times that
- * before it looks. Twice as large a bundle then took more memory; now it does not, and takes no longer.
+ * before it looks, so that more modules take more memory. Set before the first of them is read; figures are in docs/air-gap.md.
  */
 function keepHeapSmall(): void {
   for (const flag of ['--heap-growing-percent=50', '--max-semi-space-size=4', '--semi-space-growth-factor=1']) setFlagsFromString(flag);
@@ -212,7 +212,7 @@ async function importInto(
 }
 
 /** The first database of the configuration proves. */
-export function provingDatabase({ checksumDatabases }: HubConfig): VerifierKey {
+function provingDatabase({ checksumDatabases }: HubConfig): VerifierKey {
   const entry = parseChecksumDatabaseEntry(checksumDatabases[0] ?? '');
   if (!entry.ok) throw new HubError('config-invalid', 'checksumDatabases names none, and bundles are proved by the first of them');
   return entry.value.key;

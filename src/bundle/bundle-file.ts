@@ -32,7 +32,7 @@ export interface Sm2Trust {
   readonly required: boolean;
 }
 
-export const noSm2: Sm2Trust = { keys: [], required: false };
+const noSm2: Sm2Trust = { keys: [], required: false };
 
 export interface OpenBundleOptions {
   readonly file: string;

@@ -70,7 +70,7 @@ async function addWorkspace(
 }
 
 /** `MODULE@VERSION`, `MODULE@latest`, `MODULE`. @throws {UsageError} */
-export function moduleQuery(text: string, messages: Messages): ModuleQuery {
+function moduleQuery(text: string, messages: Messages): ModuleQuery {
   const at = text.lastIndexOf('@');
   const path = parseModulePath(at < 0 ? text : text.slice(0, at));
   const query = at < 0 ? 'latest' : text.slice(at + 1);

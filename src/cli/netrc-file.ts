@@ -1,12 +1,12 @@
-import { access, appendFile, chmod, chown, mkdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HubError, messageOf } from '../base/errors.ts';
 import { homeOf, readShort, stateFolder } from './go-settings.ts';
+import { replaceHomeFile, targetOf } from './home-file.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
-const LINKS_MAX = 40;
 const hasModes = process.platform !== 'win32';
 
 /** What a netrc file holds. */
@@ -40,41 +40,14 @@ export async function readNetrc(path: string): Promise<NetrcContent | undefined>
   }
 }
 
-/** The whole file or none of it, and where a link points to rather than in place of the link. @throws {HubError} storage-fault */
-export async function writeNetrc(path: string, { text, mode }: NetrcContent): Promise<void> {
-  try {
-    const target = await targetOf(path);
-    const beside = `${target}.goyi-${process.pid}`;
-    const owner = await stat(target).catch(() => undefined);
-    try {
-      await writeFile(beside, text, { encoding: 'latin1', flag: 'wx', mode: 0o600, flush: true });
-      // Whoever sets up somebody else's home leaves the file theirs.
-      if (hasModes && owner !== undefined) await chown(beside, owner.uid, owner.gid).catch(() => {});
-      await chmod(beside, mode);
-      await rename(beside, target);
-    } catch (error) {
-      await rm(beside, { force: true });
-      throw error;
-    }
-  } catch (error) {
-    throw new HubError('storage-fault', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
-  }
+/** @throws {HubError} storage-fault */
+export function writeNetrc(path: string, content: NetrcContent): Promise<void> {
+  return replaceHomeFile(path, { ...content, encoding: 'latin1' });
 }
 
 /** Takes away what a link points to, which stays. */
 export async function removeNetrc(path: string): Promise<void> {
   await rm(await targetOf(path), { force: true });
-}
-
-/** Also of a link that points to nothing yet. */
-async function targetOf(path: string): Promise<string> {
-  let target = path;
-  for (let links = 0; links < LINKS_MAX; links += 1) {
-    const next = await readlink(target).catch(() => undefined);
-    if (next === undefined) break;
-    target = resolve(dirname(target), next);
-  }
-  return target;
 }
 
 /** `made`: there was no such file; `kept`: there was one; a mode: there was one that others could read, with that mode. */

@@ -1,9 +1,10 @@
-import { access, chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HubError, messageOf } from '../base/errors.ts';
 import type { PrintTarget } from '../scaffold/print-variables.ts';
 import { withBlock, withoutBlock } from '../scaffold/marked-block.ts';
 import { homeOf } from './go-settings.ts';
+import { replaceHomeFile } from './home-file.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -61,31 +62,12 @@ async function change(
 ): Promise<boolean> {
   if (!after.ok) throw new HubError('config-invalid', `${path}: ${after.reason}`);
   if (after.value === before) return false;
-  if (!dryRun) await replace(path, after.value);
-  return true;
-}
-
-/** The whole file or none of it, and where a link points to rather than in place of the link. */
-async function replace(path: string, text: string): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    const target = await realpath(path).catch(() => path);
-    const mode = await stat(target).then(
-      (found) => found.mode & 0o7777,
-      () => 0o600,
-    );
-    const beside = `${target}.goyi-${process.pid}`;
-    try {
-      await writeFile(beside, text, { flag: 'wx', mode, flush: true });
-      await chmod(beside, mode);
-      await rename(beside, target);
-    } catch (error) {
-      await rm(beside, { force: true });
-      throw error;
-    }
-  } catch (error) {
-    throw new HubError('storage-fault', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
+  if (!dryRun) {
+    // Where it cannot be made, the file cannot be written, and that is said.
+    await mkdir(dirname(path), { recursive: true }).catch(() => {});
+    await replaceHomeFile(path, { text: after.value, encoding: 'utf8' });
   }
+  return true;
 }
 
 async function read(path: string): Promise<string | undefined> {

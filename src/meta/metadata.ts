@@ -210,7 +210,7 @@ export interface Metadata extends OwnLogs, AccessTokens, AuditTrail, Jobs, Async
   /** A failure is remembered for `failureTtlMs`, so that the herd that waited fails together instead of one after another. */
   releaseLease(key: string, failure?: FillFailure & { readonly failureTtlMs: number }): Promise<void>;
 
-  /** Entries stored at or after `sinceUs`, oldest first. */
+  /** Entries stored at or after `sinceUs`, oldest first; none that the gate blocked or has not decided. What may be seen later counts as stored then. */
   indexSince(sinceUs: number, limit: number): Promise<readonly IndexEntry[]>;
 
   /** Answers whether this offer is seen for the first time. */

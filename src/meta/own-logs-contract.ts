@@ -28,11 +28,7 @@ export function entryOf(serial: number, flavour = ''): OwnEntry {
 }
 
 /** The log is what its records say: numbers without a gap, head, edges, and every full tile that was not dropped. */
-export async function assertIsLogOf(
-  metadata: Metadata,
-  entries: readonly OwnEntry[],
-  dropped: ReadonlySet<string> = new Set(),
-): Promise<void> {
+async function assertIsLogOf(metadata: Metadata, entries: readonly OwnEntry[], dropped: ReadonlySet<string> = new Set()): Promise<void> {
   const records: OwnRecord[] = [];
   while (records.length < entries.length) {
     const page = await metadata.ownRecords(log, records.length, 1000);

@@ -177,7 +177,7 @@ export function jobOf(row: Row): JobRow {
   };
 }
 
-export function verdictOf(row: Row): Verdict {
+function verdictOf(row: Row): Verdict {
   return {
     kind: text(row, 'kind') as Verdict['kind'],
     reason: text(row, 'reason'),

@@ -157,7 +157,7 @@ function contains(list: BlockList, address: string): boolean {
 
 /** The name as it stands in a URL; left alone when it is ASCII already or cannot be converted, as in Go. */
 function asciiDomain(name: string): string {
-  // eslint-disable-next-line no-control-regex -- ASCII is what is meant
+  // oxlint-disable-next-line no-control-regex -- ASCII is what is meant
   if (/^[\x00-\x7f]*$/.test(name)) return name;
   const ascii = domainToASCII(name.slice(1));
   return ascii === '' ? name : `.${ascii}`;

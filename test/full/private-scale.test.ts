@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type GitServer, startGitServer } from '../support/git-server.ts';
 import { runGo } from '../support/go-command.ts';
-import { ask } from '../support/hub-client.ts';
+import { ask, ownDatabaseKey } from '../support/hub-client.ts';
 import type { HubProcess } from '../support/hub-process.ts';
 import { childrenOf, peakMegabytes } from '../support/processes.ts';
 import { startWorld, type SyntheticWorld } from '../support/synthetic-world.ts';
@@ -68,7 +68,7 @@ private:
   await writeFile(join(world.folder, 'git.secret'), `${login.password}\n`);
   const env = { GOYI_OWN_DATABASE_NAME: 'goyi.example/sumdb' };
   hub = await world.hub({ workers: 1, args: ['--config', config], env });
-  key = (JSON.parse((await ask(hub, 'api/v1/checksum-database')).body.toString()) as { verifierKey: string }).verifierKey;
+  key = await ownDatabaseKey(hub);
 });
 
 after(async () => {

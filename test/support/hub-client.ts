@@ -41,6 +41,12 @@ export async function askUntilFound(hub: { readonly url: string }, path: string,
   return answer;
 }
 
+/** The line by which clients know the checksum database that the hub signs itself. */
+export async function ownDatabaseKey(hub: { readonly url: string }): Promise<string> {
+  const { body } = await ask(hub, 'api/v1/checksum-database');
+  return (JSON.parse(body.toString()) as { readonly verifierKey: string }).verifierKey;
+}
+
 /** Tries until `isDone`, at most for `withinMs`; answers the last value, done or not. A failed try counts as not done, unless it is the last. */
 export async function eventually<T>(attempt: () => Promise<T> | T, isDone: (value: T) => boolean, withinMs = 6_000): Promise<T> {
   for (const endMs = performance.now() + withinMs; ; ) {

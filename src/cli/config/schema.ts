@@ -210,7 +210,7 @@ export function configKeys(): readonly ConfigKey[] {
 }
 
 /** The names that may stand in the group at `path`. */
-export function namesInGroup(path: readonly (string | number)[]): readonly string[] {
+function namesInGroup(path: readonly (string | number)[]): readonly string[] {
   const entry = namesInEntry.get(path.slice(0, -1).join('.'));
   if (entry !== undefined) return entry;
   const prefix = path.map((part) => `${part}.`).join('');
